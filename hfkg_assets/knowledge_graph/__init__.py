@@ -1,0 +1,1 @@
+"""From raw observations to the verified graph: entities, relations, verification, graph."""

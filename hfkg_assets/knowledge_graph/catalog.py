@@ -1,0 +1,103 @@
+"""`catalog`: the DuckDB file with one view per table over all snapshots.
+
+Parquet is the truth; `<root>/hfkg.duckdb` holds views only. It is written beside its place and
+renamed into it, so readers are never locked out and a run that writes never waits for them.
+"""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import dagster as dg
+
+from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
+from hfkg_resources.warehouse import PART, Warehouse
+
+CATALOG = "hfkg.duckdb"
+
+log = logging.getLogger(__name__)
+
+
+def build_catalog(root: Path, tables: Iterable[str]) -> dict[str, str]:
+    """Writes the catalog of the tables that exist.
+
+    Args:
+        root: the warehouse's root.
+        tables: asset keys with slashes; the first part becomes the schema.
+
+    Returns:
+        View name → glob of the Parquet files behind it.
+    """
+    import duckdb
+
+    root = root.resolve()
+    views: dict[str, str] = {}
+    temporary = root / f".{CATALOG}.{uuid.uuid4().hex}"
+    try:
+        with duckdb.connect(str(temporary)) as connection:
+            for table in sorted(tables):
+                pattern = root / table / "snapshot_date=*" / PART
+                if not any((root / table).glob(f"snapshot_date=*/{PART}")):
+                    continue
+                schema, name = table.split("/")
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
+                connection.execute(
+                    f"CREATE VIEW {_quoted(schema)}.{_quoted(name)} AS "
+                    f"SELECT * FROM read_parquet({_literal(str(pattern))}, "
+                    "hive_partitioning = true, union_by_name = true)"
+                )
+                views[f"{schema}.{name}"] = str(pattern)
+        os.replace(temporary, root / CATALOG)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return views
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def catalog_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
+    """The asset that rebuilds the catalog after the tables it shows.
+
+    Args:
+        tables: asset keys of all tables, with slashes.
+    """
+    tables = sorted(tables)
+
+    @dg.asset(
+        key=["graph", "catalog"],
+        description=(
+            "The DuckDB file with one view per table over all snapshots. Rebuilt beside its place "
+            "and renamed into it: it can be read while a run writes."
+        ),
+        deps=[key_of(table) for table in tables],
+        group_name="graph",
+        partitions_def=SNAPSHOTS,
+        backfill_policy=ONE_RUN_PER_DATE,
+        kinds={"duckdb"},
+        owners=OWNERS,
+        tags={"layer": "graph"},
+        code_version="1",
+    )
+    def catalog(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        views = build_catalog(Path(warehouse.root), tables)
+        log.info("catalog with %d views", len(views))
+        path = Path(warehouse.root) / CATALOG
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/uri": str(path),
+                "hfkg/views": len(views),
+                "hfkg/bytes": path.stat().st_size,
+            }
+        )
+
+    return catalog

@@ -1,0 +1,216 @@
+"""`entity/<name>`: one row per thing of the snapshot, eight tables.
+
+Belongs here: how raw rows become an entity's attributes. Does not: edges of any kind.
+"""
+
+from collections.abc import Callable, Mapping
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets.knowledge_graph.relations import namespace
+from hfkg_assets.snapshots import snapshot_asset
+from hfkg_assets.vocabulary import ENTITIES, EntityType
+
+NOT_FREE_TAGS = (
+    "license:", "region:", "base_model:", "dataset:", "arxiv:", "doi:", "task_categories:",
+    "task_ids:", "language:", "size_categories:", "format:", "modality:", "library:",
+)  # fmt: skip
+"""Prefixes of tags that say something of a known kind."""
+
+
+def tasks(hub_tasks: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
+    """Union of the Hub's task pages and the task ids of its model and dataset tag lists."""
+    listed = hub_tags.filter(pl.col("type").is_in(["pipeline_tag", "task_categories"])).select(
+        pl.col("id").str.strip_prefix("task_categories:"), "label"
+    )
+    return pl.concat([hub_tasks.select("id", "label"), listed]).unique(
+        "id", keep="first", maintain_order=True
+    )
+
+
+def models(hub_models: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
+    """Models with their tags sorted by kind."""
+    tags = _exploded_tags(hub_models)
+    types = _tag_types(hub_tags, "model")
+    task_ids = pl.concat_list(
+        pl.concat_list("pipeline_tag").list.drop_nulls(), pl.col("tasks").fill_null([])
+    ).list.unique(maintain_order=True)
+    return (
+        _repositories(hub_models)
+        .join(_tags_of_type(tags, types, "pipeline_tag", "tasks"), on="id", how="left")
+        .join(_tags_of_type(tags, types, "library", "libraries"), on="id", how="left")
+        .join(_tags_of_type(tags, types, "language", "languages"), on="id", how="left")
+        .join(_free_tags(tags, types), on="id", how="left")
+        .with_columns(tasks=task_ids, license=_tag_value("license:"), region=_tag_value("region:"))
+    )
+
+
+def datasets(hub_datasets: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
+    """Datasets with their tags sorted by kind."""
+    tags = _exploded_tags(hub_datasets)
+    return (
+        _repositories(hub_datasets)
+        .join(_free_tags(tags, _tag_types(hub_tags, "dataset")), on="id", how="left")
+        .with_columns(
+            tasks=_tag_values("task_categories:"),
+            sub_tasks=_tag_values("task_ids:"),
+            libraries=_tag_values("library:"),
+            license=_tag_value("license:"),
+            languages=_tag_values("language:"),
+            size=_tag_value("size_categories:"),
+            formats=_tag_values("format:"),
+            modalities=_tag_values("modality:"),
+        )
+    )
+
+
+def spaces(hub_spaces: pl.LazyFrame) -> pl.LazyFrame:
+    """Spaces, with their dates."""
+    return _repositories(hub_spaces)
+
+
+def papers(hub_papers: pl.LazyFrame) -> pl.LazyFrame:
+    """Indexed papers."""
+    names = pl.col("authors").list.eval(pl.element().struct.field("name")).list.drop_nulls()
+    return hub_papers.with_columns(authors=names).rename({"publishedAt": "published_at"})
+
+
+def collections(hub_collections: pl.LazyFrame) -> pl.LazyFrame:
+    """Collections without their items."""
+    return hub_collections.rename(
+        {"slug": "id", "owner_name": "owner", "lastUpdated": "last_modified_at"}
+    )
+
+
+def users(
+    hub_accounts: pl.LazyFrame, hub_followers: pl.LazyFrame, hub_members: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Accounts of kind user, and users seen only as followers or members.
+
+    A name that is an organization's is never a user, wherever a row says so.
+    """
+    accounts = hub_accounts.select(
+        "kind",
+        id="name",
+        hub_id="_id",
+        fullname="fullname",
+        is_pro="isPro",
+        created_at="createdAt",
+        followers="numFollowers",
+    )
+    rows = pl.concat([hub_followers, hub_members], how="diagonal_relaxed").select(
+        id="user", hub_id="_id", fullname="fullname", is_pro="isPro"
+    )
+    unseen = rows.join(accounts, on="id", how="anti").unique("id", keep="first")
+    return pl.concat([accounts.filter(pl.col("kind") == "user"), unseen], how="diagonal_relaxed")
+
+
+def organizations(hub_accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """Accounts of kind organization."""
+    return hub_accounts.filter(pl.col("kind") == "org").select(
+        id="name",
+        hub_id="_id",
+        fullname="fullname",
+        created_at="createdAt",
+        followers="numFollowers",
+        members="numUsers",
+    )
+
+
+BUILDERS: Mapping[str, tuple[Callable[..., pl.LazyFrame], tuple[str, ...]]] = {
+    "task": (tasks, ("hub/tasks", "hub/tags")),
+    "model": (models, ("hub/models", "hub/tags")),
+    "dataset": (datasets, ("hub/datasets", "hub/tags")),
+    "space": (spaces, ("hub/spaces",)),
+    "paper": (papers, ("hub/papers",)),
+    "collection": (collections, ("hub/collections",)),
+    "user": (users, ("hub/accounts", "hub/followers", "hub/members")),
+    "organization": (organizations, ("hub/accounts",)),
+}
+"""Entity type → the function that builds it and the raw tables it takes, in order."""
+
+
+def build_entity(entity: EntityType, *tables: pl.LazyFrame) -> pl.LazyFrame:
+    """The entity's table: declared columns, one row per id, sorted by id."""
+    builder, _ = BUILDERS[entity.name]
+    return (
+        builder(*tables)
+        .select(pl.col(column.name).cast(column.dtype) for column in entity.columns)
+        .unique("id", keep="first", maintain_order=True)
+        .sort("id")
+    )
+
+
+def _repositories(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw.rename(
+        {
+            "_id": "hub_id",
+            "createdAt": "created_at",
+            "lastModified": "last_modified_at",
+            "has_readme": "has_card",
+            "downloadsAllTime": "downloads_all_time",
+        },
+        strict=False,
+    ).with_columns(name=pl.col("id").str.extract(r"([^/]+)$"), author=namespace())
+
+
+def _tag_types(hub_tags: pl.LazyFrame, kind: str) -> pl.LazyFrame:
+    return hub_tags.filter(pl.col("kind") == kind).select("type", tag="id").unique()
+
+
+def _exploded_tags(raw: pl.LazyFrame) -> pl.LazyFrame:
+    return raw.select("id", tag="tags").explode("tag").drop_nulls()
+
+
+def _tags_of_type(
+    tags: pl.LazyFrame, types: pl.LazyFrame, tag_type: str, column: str
+) -> pl.LazyFrame:
+    """Per repository, its tags of one type: a tag of two types counts for both."""
+    wanted = types.filter(pl.col("type") == tag_type)
+    return (
+        tags.join(wanted, on="tag", how="semi", maintain_order="left")
+        .group_by("id", maintain_order=True)
+        .agg(pl.col("tag").alias(column))
+    )
+
+
+def _free_tags(tags: pl.LazyFrame, types: pl.LazyFrame) -> pl.LazyFrame:
+    """Per repository, the tags of no known type."""
+    known = pl.any_horizontal(pl.col("tag").str.starts_with(prefix) for prefix in NOT_FREE_TAGS)
+    typed = types.filter(pl.col("type") != "other")
+    return (
+        tags.filter(~known)
+        .join(typed, on="tag", how="anti", maintain_order="left")
+        .group_by("id", maintain_order=True)
+        .agg(pl.col("tag").alias("other_tags"))
+    )
+
+
+def _tag_values(prefix: str) -> pl.Expr:
+    matching = pl.col("tags").list.filter(pl.element().str.starts_with(prefix))
+    return matching.list.eval(pl.element().str.strip_prefix(prefix))
+
+
+def _tag_value(prefix: str) -> pl.Expr:
+    return _tag_values(prefix).list.first()
+
+
+def entity_asset(entity: EntityType) -> dg.AssetsDefinition:
+    """The asset of one entity table."""
+    _, sources = BUILDERS[entity.name]
+    arguments = {table.replace("/", "_"): table for table in sources}
+
+    @snapshot_asset(
+        f"entity/{entity.name}",
+        description=f"{entity.description} One row per id.",
+        columns=entity.columns,
+        ins=arguments,
+    )
+    def build(**frames: pl.LazyFrame) -> pl.LazyFrame:
+        return build_entity(entity, *(frames[name] for name in arguments))
+
+    return build
+
+
+ENTITY_ASSETS = [entity_asset(entity) for entity in ENTITIES.values()]

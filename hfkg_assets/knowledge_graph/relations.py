@@ -1,0 +1,196 @@
+"""`relation/<name>`: every assertion of a relation as it was observed, one asset each.
+
+Belongs here: how a rule of the vocabulary becomes a query over raw tables. Ids stay as observed;
+whether they name anything is decided in `verification`.
+"""
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets import vocabulary as v
+from hfkg_assets.snapshots import snapshot_asset
+
+BOILERPLATE_CITATIONS = ("1910.09700",)
+"""Papers that the Hub's model card template cites in every card made from it (carbon emissions)."""
+
+Tables = Mapping[str, pl.LazyFrame]
+
+
+def observe(relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    """All assertions of a relation.
+
+    Args:
+        relation: the relation's declaration.
+        tables: the relation's source tables by asset key.
+
+    Returns:
+        The relation's columns: `subject_id`, `object_id` and its attributes, as observed.
+    """
+    pairs = _pairs(relation.rule, relation, tables)
+    if any(column.name == "is_boilerplate" for column in relation.attributes):
+        cited = without_version(pl.col("object_id"))
+        pairs = pairs.with_columns(is_boilerplate=cited.is_in(BOILERPLATE_CITATIONS))
+    return pairs.select(pl.col(column.name).cast(column.dtype) for column in relation.columns).sort(
+        "subject_id", "object_id"
+    )
+
+
+def without_version(arxiv_id: pl.Expr) -> pl.Expr:
+    """The arXiv id without a version suffix such as `v2`."""
+    return arxiv_id.str.replace(r"v\d+$", "")
+
+
+def namespace() -> pl.Expr:
+    """The account a repository stands under; null for a bare canonical id."""
+    in_id = pl.when(pl.col("id").str.contains("/")).then(pl.col("id").str.extract(r"^([^/]+)/"))
+    return pl.coalesce("author", in_id)
+
+
+@singledispatch
+def _pairs(rule: v.Rule, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    raise TypeError(f"no query for rule {rule!r}")
+
+
+def _source(relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return tables[relation.sources[0]]
+
+
+@_pairs.register
+def _(rule: v.Tag, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    repository, other = (
+        ("object_id", "subject_id") if rule.base_is_subject else ("subject_id", "object_id")
+    )
+    # Filtering by prefix before exploding keeps the long tail of other tags out of memory.
+    tagged = pl.col("tags").list.filter(pl.element().str.starts_with(rule.prefix))
+    return (
+        _source(relation, tables)
+        .select(pl.col("id").alias(repository), tagged.alias(other))
+        .filter(pl.col(other).list.len() > 0)
+        .explode(other)
+        .with_columns(pl.col(other).str.strip_prefix(rule.prefix))
+    )
+
+
+@_pairs.register
+def _(rule: v.PipelineTag, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    models = tables["hub/models"]
+    tasks = (
+        tables["hub/tags"]
+        .filter(pl.col("kind") == "model", pl.col("type") == "pipeline_tag")
+        .select(object_id="id")
+        .unique()
+    )
+    shown = models.select(subject_id="id", object_id="pipeline_tag").drop_nulls()
+    tagged = (
+        models.select(subject_id="id", object_id="tags")
+        .explode("object_id")
+        .join(tasks, on="object_id", how="semi")
+    )
+    # The Hub repeats `pipeline_tag` among the tags: one assertion, not two.
+    return pl.concat([shown, tagged]).unique()
+
+
+@_pairs.register
+def _(rule: v.ListColumn, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return (
+        _source(relation, tables)
+        .select(subject_id="id", object_id=rule.column)
+        .filter(pl.col("object_id").list.len() > 0)
+        .explode("object_id")
+    )
+
+
+@_pairs.register
+def _(rule: v.Items, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return (
+        _source(relation, tables)
+        .select(pl.col("slug").alias("subject_id"), pl.col("items"))
+        .filter(pl.col("items").list.len() > 0)
+        .explode("items")
+        .unnest("items")
+        .filter(pl.col("type") == rule.item_type)
+        .rename({"id": "object_id"})
+    )
+
+
+@_pairs.register
+def _(rule: v.Publisher, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    accounts = tables["hub/accounts"].filter(pl.col("kind") == rule.kind)
+    return (
+        _source(relation, tables)
+        .select(namespace().alias("subject_id"), pl.col("id").alias("object_id"))
+        .drop_nulls()
+        .join(accounts.select(subject_id="name"), on="subject_id", how="semi")
+    )
+
+
+@_pairs.register
+def _(rule: v.Authors, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return (
+        _source(relation, tables)
+        .select(pl.col("id").alias("object_id"), pl.col("authors"))
+        .filter(pl.col("authors").list.len() > 0)
+        .explode("authors")
+        .unnest("authors")
+        .filter(pl.col("user").is_not_null())
+        .rename({"user": "subject_id"})
+    )
+
+
+@_pairs.register
+def _(rule: v.Owner, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return (
+        _source(relation, tables)
+        .filter(pl.col("owner_type") == rule.kind)
+        .select(subject_id="owner_name", object_id="slug")
+    )
+
+
+@_pairs.register
+def _(rule: v.Likers, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return (
+        _source(relation, tables)
+        .filter(pl.col("repo_kind") == rule.repo_kind)
+        .select("liked_at", subject_id="user", object_id="repo_id")
+    )
+
+
+@_pairs.register
+def _(rule: v.Followers, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return (
+        _source(relation, tables)
+        .filter(pl.col("kind") == rule.kind)
+        .select(subject_id="user", object_id="name")
+    )
+
+
+@_pairs.register
+def _(rule: v.Members, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
+    return _source(relation, tables).select(subject_id="user", object_id="org")
+
+
+def relation_asset(relation: v.RelationType) -> dg.AssetsDefinition:
+    """The asset of one relation's observed assertions."""
+    arguments = {table.replace("/", "_"): table for table in relation.sources}
+
+    @snapshot_asset(
+        f"relation/{relation.name}",
+        description=f"{relation.description} As observed, before verification.",
+        columns=relation.columns,
+        ins=arguments,
+        tags={"subject": relation.subject, "object": relation.object},
+        metadata={
+            "hfkg/triple": f"{relation.subject} {relation.predicate} {relation.object}",
+            "hfkg/huggingkg_keys": ", ".join(relation.keys),
+        },
+    )
+    def build(**frames: pl.LazyFrame) -> pl.LazyFrame:
+        return observe(relation, {arguments[name]: frame for name, frame in frames.items()})
+
+    return build
+
+
+RELATION_ASSETS = [relation_asset(relation) for relation in v.RELATIONS.values()]

@@ -1,0 +1,318 @@
+"""`verified/<name>` and `rejected/<name>`: which assertions hold, and why the others do not.
+
+An assertion's ids are first resolved: through the snapshot's aliases (renames, short ids, case),
+and for papers by dropping the arXiv version. Then it is verified, or rejected with exactly one
+reason, in this order of precedence: `malformed_id`, `self_loop`, `both_missing`,
+`subject_missing`, `object_missing`, `duplicate`. Verified and rejected together are always all
+that was observed; asset checks prove it from the stored files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets.knowledge_graph.relations import without_version
+from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
+from hfkg_assets.vocabulary import ENTITIES, RELATIONS, RelationType
+from hfkg_resources.table_schema import Column
+from hfkg_resources.warehouse import SCHEMA_KEY, Warehouse, column_schema
+
+REASONS = (
+    "malformed_id", "self_loop", "both_missing", "subject_missing", "object_missing", "duplicate",
+)  # fmt: skip
+"""All reasons for rejection, by precedence."""
+
+STATUS_RANK = {"claimed_verified": 0, "admin_assigned": 1, "extracted_pending": 2}
+"""Of several links between one paper and one user the best confirmed is kept."""
+
+ALIASED = ("model", "dataset", "space")
+"""Entity types whose ids can be renamed."""
+
+REJECTED_SHARE = 0.25
+"""Above this share of rejected assertions a relation's check warns."""
+
+OBSERVED = (
+    Column("observed_subject_id", pl.String(), "the subject's id as observed"),
+    Column("observed_object_id", pl.String(), "the object's id as observed"),
+)
+REASON = Column("reason", pl.String(), f"why: one of {', '.join(REASONS)}", required=True)
+
+
+def verify(
+    relation: RelationType,
+    observed: pl.LazyFrame,
+    subjects: pl.LazyFrame,
+    objects: pl.LazyFrame,
+    aliases: pl.LazyFrame,
+) -> pl.LazyFrame:
+    """Resolves and judges every assertion of a relation.
+
+    Args:
+        relation: its declaration.
+        observed: its assertions, `relation/<name>`.
+        subjects, objects: the entity tables of both ends (column `id`).
+        aliases: `hub/aliases` (`kind`, `id`, `canonical_id`).
+
+    Returns:
+        One row per assertion: resolved `subject_id` and `object_id`, the relation's attributes,
+        the ids as observed, and `reason`, null for what is verified. Sorted by ids.
+    """
+    judged = (
+        observed.with_columns(
+            observed_subject_id=pl.col("subject_id"), observed_object_id=pl.col("object_id")
+        )
+        .pipe(_resolve, "subject_id", relation.subject, aliases)
+        .pipe(_resolve, "object_id", relation.object, aliases)
+        .pipe(_mark_known, "subject_id", subjects)
+        .pipe(_mark_known, "object_id", objects)
+        .with_columns(reason=_reason(relation))
+        .sort(*_order(relation), nulls_last=True)
+    )
+    sound = pl.col("reason").is_null()
+    repeated = sound & ~pl.struct("subject_id", "object_id", "reason").is_first_distinct()
+    return judged.with_columns(
+        reason=pl.when(repeated).then(pl.lit("duplicate")).otherwise("reason")
+    ).select(
+        *(column.name for column in (*relation.columns, *OBSERVED)),
+        "reason",
+    )
+
+
+def _resolve(frame: pl.LazyFrame, end: str, entity: str, aliases: pl.LazyFrame) -> pl.LazyFrame:
+    if entity == "paper":
+        return frame.with_columns(without_version(pl.col(end)))
+    if entity not in ALIASED:
+        return frame
+    known = aliases.filter(pl.col("kind") == entity).drop_nulls("canonical_id")
+    return (
+        frame.join(known.select("canonical_id", **{end: "id"}), on=end, how="left")
+        .with_columns(pl.coalesce("canonical_id", end).alias(end))
+        .drop("canonical_id")
+    )
+
+
+def _mark_known(frame: pl.LazyFrame, end: str, entities: pl.LazyFrame) -> pl.LazyFrame:
+    ids = entities.select(pl.col("id").alias(end), pl.lit(True).alias(f"{end}_known"))
+    return frame.join(ids, on=end, how="left").with_columns(pl.col(f"{end}_known").fill_null(False))
+
+
+def _reason(relation: RelationType) -> pl.Expr:
+    def malformed(end: str, entity: str) -> pl.Expr:
+        return ~pl.col(end).fill_null("").str.contains(ENTITIES[entity].id_pattern)
+
+    subject, object_ = pl.col("subject_id_known"), pl.col("object_id_known")
+    same_type = pl.lit(relation.subject == relation.object)
+    cases = {
+        "malformed_id": malformed("subject_id", relation.subject)
+        | malformed("object_id", relation.object),
+        "self_loop": same_type & (pl.col("subject_id") == pl.col("object_id")),
+        "both_missing": ~subject & ~object_,
+        "subject_missing": ~subject,
+        "object_missing": ~object_,
+    }
+    return pl.coalesce(
+        pl.when(condition).then(pl.lit(reason)) for reason, condition in cases.items()
+    )
+
+
+def _order(relation: RelationType) -> list[str | pl.Expr]:
+    rank = [
+        pl.col("status").replace_strict(STATUS_RANK, default=len(STATUS_RANK))
+        for column in relation.attributes
+        if column.name == "status"
+    ]
+    return ["subject_id", "object_id", *rank, "observed_subject_id", "observed_object_id"]
+
+
+# --- assets --------------------------------------------------------------------------------------
+
+
+def verification_assets(relation: RelationType) -> dg.AssetsDefinition:
+    """The step that fills `verified/<name>` and `rejected/<name>` of one relation."""
+    ends = list(dict.fromkeys((relation.subject, relation.object)))
+    ins = {
+        "observed": dg.AssetIn(["relation", relation.name]),
+        "aliases": dg.AssetIn(["hub", "aliases"]),
+        **{f"entity_{name}": dg.AssetIn(["entity", name]) for name in ends},
+    }
+    columns = (*relation.columns, *OBSERVED)
+
+    def out(layer: str, columns: Sequence[Column], description: str) -> dg.AssetOut:
+        return dg.AssetOut(
+            key=[layer, relation.name],
+            group_name=layer,
+            io_manager_key=IO_MANAGER,
+            description=description,
+            kinds={"polars", "parquet"},
+            owners=OWNERS,
+            tags={"layer": layer, "subject": relation.subject, "object": relation.object},
+            metadata={SCHEMA_KEY: column_schema(columns)},
+            code_version="1",
+        )
+
+    @dg.multi_asset(
+        name=f"verify__{relation.name}",
+        ins=ins,
+        outs={
+            "verified": out(
+                "verified",
+                columns,
+                f"{relation.description} Both ends exist, each pair once, ids canonical.",
+            ),
+            "rejected": out(
+                "rejected", (*columns, REASON), "Assertions that do not hold, each with its reason."
+            ),
+        },
+        partitions_def=SNAPSHOTS,
+        backfill_policy=ONE_RUN_PER_DATE,
+    )
+    def build(
+        context: dg.AssetExecutionContext, observed: pl.LazyFrame, **frames: pl.LazyFrame
+    ) -> Iterator[dg.Output[pl.DataFrame]]:
+        judged = verify(
+            relation,
+            observed,
+            frames[f"entity_{relation.subject}"],
+            frames[f"entity_{relation.object}"],
+            frames["aliases"],
+        ).collect()
+        sound = pl.col("reason").is_null()
+        rejected = judged.filter(~sound)
+        reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
+        yield dg.Output(judged.filter(sound).drop("reason"), "verified")
+        yield dg.Output(
+            rejected,
+            "rejected",
+            metadata={f"hfkg/{reason}": reasons.get(reason, 0) for reason in REASONS},
+        )
+
+    return build
+
+
+VERIFICATION_ASSETS = [verification_assets(relation) for relation in RELATIONS.values()]
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+COMPLETE = "verified_and_rejected_are_all_observed"
+REFERENCES = "both_ends_exist"
+UNIQUE = "each_edge_once"
+SHARE = "rejected_share"
+CHECKS = {
+    COMPLETE: "Verified and rejected together are exactly the observed assertions.",
+    REFERENCES: "Every edge's ends are well-formed ids of the entity tables, and two things.",
+    UNIQUE: "No edge stands twice.",
+    SHARE: f"At most {REJECTED_SHARE:.0%} of the assertions are rejected for a missing end.",
+}
+
+
+def check_relation(
+    relation: RelationType, tables: Mapping[str, pl.LazyFrame]
+) -> Iterator[tuple[str, bool, dict[str, int | float]]]:
+    """Judges the stored tables of a relation by themselves, not by what the step believed.
+
+    Args:
+        relation: its declaration.
+        tables: `observed`, `verified`, `rejected`, `subjects`, `objects`.
+
+    Yields:
+        Check name, whether it passed, and the numbers behind it.
+    """
+    verified, rejected = tables["verified"], tables["rejected"]
+    pairs = [column.name for column in OBSERVED]
+    observed = tables["observed"].select(
+        observed_subject_id="subject_id", observed_object_id="object_id"
+    )
+    judged = pl.concat([verified.select(pairs), rejected.select(pairs)])
+    counts = [frame.select(pl.len()).collect().item() for frame in (observed, verified, rejected)]
+    uneven = _uneven_pairs(observed, judged, pairs)
+    total, kept, dropped = counts
+    yield (
+        COMPLETE,
+        total == kept + dropped and uneven == 0,
+        {"observed": total, "verified": kept, "rejected": dropped, "uneven_pairs": uneven},
+    )
+
+    ends = verified.select(
+        subject=~pl.col("subject_id").is_in(tables["subjects"].collect()["id"].implode()),
+        object=~pl.col("object_id").is_in(tables["objects"].collect()["id"].implode()),
+        loop=(pl.col("subject_id") == pl.col("object_id"))
+        & pl.lit(relation.subject == relation.object),
+    )
+    broken = ends.select(pl.col("subject", "object", "loop").fill_null(True).sum()).collect()
+    numbers = {
+        "unknown_subjects": broken["subject"].item(),
+        "unknown_objects": broken["object"].item(),
+        "self_loops": broken["loop"].item(),
+    }
+    yield REFERENCES, not any(numbers.values()), numbers
+
+    repeated = verified.select(pl.struct("subject_id", "object_id").is_duplicated().sum())
+    repeats = repeated.collect().item()
+    yield UNIQUE, repeats == 0, {"repeated": repeats}
+
+    missing = rejected.filter(pl.col("reason").str.ends_with("missing")).select(pl.len())
+    share = missing.collect().item() / total if total else 0.0
+    yield SHARE, share <= REJECTED_SHARE, {"share": round(share, 4), "threshold": REJECTED_SHARE}
+
+
+def _uneven_pairs(observed: pl.LazyFrame, judged: pl.LazyFrame, pairs: list[str]) -> int:
+    """Number of id pairs that occur not equally often on both sides."""
+    both = pl.concat(
+        [observed.with_columns(weight=pl.lit(1)), judged.with_columns(weight=pl.lit(-1))]
+    )
+    balance = both.group_by(pairs).agg(pl.col("weight").sum())
+    return balance.select((pl.col("weight") != 0).sum()).collect().item()
+
+
+def _check_specs() -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=["verified", relation.name],
+            description=description,
+            blocking=name != SHARE,
+            partitions_def=SNAPSHOTS,
+            additional_deps=[
+                key_of(table)
+                for table in (
+                    f"relation/{relation.name}",
+                    f"rejected/{relation.name}",
+                    f"entity/{relation.subject}",
+                    f"entity/{relation.object}",
+                )
+            ],
+        )
+        for relation in RELATIONS.values()
+        for name, description in CHECKS.items()
+    ]
+
+
+@dg.multi_asset_check(name="check_verified_relations", specs=_check_specs(), can_subset=True)
+def verification_checks(
+    context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> Iterator[dg.AssetCheckResult]:
+    """All checks of all relations in one step: thirty steps would cost more than the checks."""
+    day = context.partition_key
+    wanted = context.selected_asset_check_keys
+    for name in sorted({key.asset_key.path[-1] for key in wanted}):
+        relation = RELATIONS[name]
+        tables = {
+            "observed": warehouse.scan(f"relation/{name}", day),
+            "verified": warehouse.scan(f"verified/{name}", day),
+            "rejected": warehouse.scan(f"rejected/{name}", day),
+            "subjects": warehouse.scan(f"entity/{relation.subject}", day).select("id"),
+            "objects": warehouse.scan(f"entity/{relation.object}", day).select("id"),
+        }
+        for check, passed, numbers in check_relation(relation, tables):
+            if dg.AssetCheckKey(key_of(f"verified/{name}"), check) in wanted:
+                yield dg.AssetCheckResult(
+                    asset_key=["verified", name],
+                    check_name=check,
+                    passed=passed,
+                    severity=dg.AssetCheckSeverity.WARN
+                    if check == SHARE
+                    else dg.AssetCheckSeverity.ERROR,
+                    metadata=numbers,
+                )
