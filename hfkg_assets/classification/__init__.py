@@ -1,0 +1,1 @@
+"""Which tasks a model or dataset is for: labels, splits, the graph, trained models, scores."""

@@ -1,0 +1,126 @@
+"""Everything put together, nothing else: assets, checks, jobs, resources."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from hfkg_assets.automation import JOBS
+from hfkg_assets.classification import (
+    baselines,
+    graph as message_graph,
+    labels,
+    leaderboard,
+    models,
+    splits,
+)
+from hfkg_assets.features import bm25, documents, embeddings, node_features
+from hfkg_assets.hub import (
+    accounts,
+    aliases,
+    cards,
+    collections,
+    coverage,
+    listings,
+    papers,
+    social,
+)
+from hfkg_assets.knowledge_graph import (
+    entities,
+    graph,
+    relations,
+    statistics,
+    verification,
+)
+from hfkg_assets.knowledge_graph.catalog import catalog_asset
+from hfkg_resources.sources import PUBLIC_ENDPOINT, HubSource, SettingError
+from hfkg_resources.text_encoder import TextEncoder
+from hfkg_resources.warehouse import Warehouse
+
+PACKAGED_ENCODER = "all-MiniLM-L6-v2"
+LIVE_ENCODER = "BAAI/bge-base-en-v1.5"
+
+MODULES = [
+    listings, collections, papers, social, accounts, cards, aliases, coverage,
+    entities, relations, verification, graph, statistics,
+    documents, embeddings, bm25, node_features,
+    labels, splits, message_graph, models, baselines, leaderboard,
+]  # fmt: skip
+
+
+def resources(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The platform's resources, set from environment variables.
+
+    Raises:
+        SettingError: a setting has a value that is not allowed.
+    """
+
+    def number(name: str, default: int) -> int:
+        text = environment.get(name, str(default))
+        if not text.isdecimal() or int(text) < 1:
+            raise SettingError(f"{name}={text!r} is not allowed. Use a whole number above 0")
+        return int(text)
+
+    source = environment.get("HFKG_SOURCE", "sample")
+    return {
+        "hub": HubSource(
+            source=source,
+            scope=environment.get("HFKG_SCOPE", "all"),
+            social=environment.get("HFKG_SOCIAL", "on"),
+            endpoint=environment.get("HF_ENDPOINT") or PUBLIC_ENDPOINT,
+            sample_repositories=number("HFKG_SAMPLE_REPOSITORIES", 1_500),
+            sample_seed=number("HFKG_SAMPLE_SEED", 7),
+            workers=number("HFKG_WORKERS", 16),
+        ),
+        "warehouse": Warehouse(root=environment.get("HFKG_ROOT") or "data"),
+        "encoder": TextEncoder(
+            model=environment.get("HFKG_ENCODER")
+            or (LIVE_ENCODER if source == "hub" else PACKAGED_ENCODER),
+            variant=environment.get("HFKG_TEXT_VARIANT", "clean"),
+        ),
+    }
+
+
+def executor(environment: Mapping[str, str]) -> dg.ExecutorDefinition:
+    """The executor: in process, where a step costs a tenth of a second, unless asked otherwise.
+
+    Raises:
+        SettingError: unknown name.
+    """
+    known = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+    name = environment.get("HFKG_EXECUTOR", "in_process")
+    if name not in known:
+        raise SettingError(f"HFKG_EXECUTOR={name!r} is not allowed. Use one of: {', '.join(known)}")
+    return known[name]
+
+
+def build_defs(
+    environment: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """The platform's definitions.
+
+    Args:
+        environment: where settings are read.
+        overrides: resources to use in place of those made from the settings.
+
+    Raises:
+        SettingError: a setting has a value that is not allowed.
+    """
+    assets = dg.load_assets_from_modules(MODULES)
+    tables = [
+        "/".join(key.path)
+        for asset in assets
+        if isinstance(asset, dg.AssetsDefinition)
+        for key in asset.keys
+    ]
+    return dg.Definitions(
+        assets=[*assets, catalog_asset(tables)],
+        asset_checks=dg.load_asset_checks_from_modules(MODULES),
+        jobs=JOBS,
+        resources={**resources(environment), **(overrides or {})},
+        executor=executor(environment),
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,376 @@
+"""`feature/document`: the text of every model and dataset, without the answer in it.
+
+A README's YAML front matter names the tasks of its repository word for word, and so do lines and
+badges that repeat it. A classifier that reads them learns to copy. Here a README is parted into
+structured fields and `clean`: prose, with task names removed wherever they stand as tags. A task
+named in a sentence stays, since that is what a reader would learn from.
+
+Task names are removed whether or not they are the repository's own: what is left then does not
+depend on the labels.
+"""
+
+import hashlib
+import html
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import yaml
+from markdown_it import MarkdownIt
+
+from hfkg_assets.snapshots import snapshot_asset
+from hfkg_resources.table_schema import INSTANT, STRINGS, Column
+
+PARSED_CHARACTERS = 200_000
+"""Of a longer README (or front matter) the rest is not parsed: it holds logs, not prose."""
+
+FIELDS = (
+    "license", "language", "tags", "pipeline_tag", "task_categories", "datasets", "base_model",
+    "library_name",
+)  # fmt: skip
+"""Front-matter fields that are kept, each as a list of strings."""
+
+DOCUMENT = (
+    Column("kind", pl.String(), "model or dataset", required=True),
+    Column("id", pl.String(), "repository id", required=True),
+    Column("created_at", INSTANT, "creation of the repository"),
+    Column("clean", pl.String(), "prose without front matter and task tags; may be empty", True),
+    Column("as_published", pl.String(), "the README as it is; null where there is none"),
+    Column("has_text", pl.Boolean(), "whether `clean` says anything", required=True),
+    Column("truncated", pl.Boolean(), "whether the README was too long to be parsed whole", True),
+    Column("front_matter_status", pl.String(), "ok, none or broken", required=True),
+    *(Column(name, STRINGS, f"front matter: {name}", required=True) for name in FIELDS),
+    Column("clean_sha256", pl.String(), "hex digest of `clean`; null where it is empty"),
+)
+
+_PARSED = {
+    "clean": pl.String(),
+    "truncated": pl.Boolean(),
+    "front_matter_status": pl.String(),
+    **dict.fromkeys(FIELDS, STRINGS),
+    "clean_sha256": pl.String(),
+}
+
+# --- front matter --------------------------------------------------------------------------------
+
+_INVISIBLE = "\ufeff\u200b\u2060"
+_OPENING = re.compile(rf"[\s{_INVISIBLE}]*^-{{3,}}[ \t]*$\n?", re.MULTILINE)
+_CLOSING = re.compile(r"^-{3,}[ \t]*$\n?", re.MULTILINE)
+_MAPPING_KEY = re.compile(r"^[ \t]*[\"']?[\w-]+[\"']?[ \t]*:", re.MULTILINE)
+_TOP_LEVEL = re.compile(r"^(?=[\"']?[A-Za-z_])", re.MULTILINE)
+# What is neither `key: value`, a list item, a comment, nor indented ends an unclosed front matter.
+_YAML_LINES = re.compile(r"(?:(?:[\"']?[\w-]+[\"']?:(?: .*)?|[ \t]*-(?: .*)?|[ \t]+.+|#\S.*)(?:\n|$))+")
+_HEADLESS = re.compile(
+    rf"[\s{_INVISIBLE}]*(?:{'|'.join(FIELDS)}|metrics|widget|pretty_name|task_ids):(?: .*)?\n"
+    r"(?:(?:[\w-]+:(?: .*)?|[ \t]*-(?: .*)?|[ \t]+.+)\n)*-{3,}[ \t]*(?:\n|$)"
+)
+
+# libyaml is twenty times as fast; PyYAML may have been built without it. The base loader makes
+# strings only: a version stays `1.10`, Norwegian `no` is no boolean, and no tag is resolved.
+_YAML_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_MAX_FLOW_DEPTH = 100
+
+
+def split_front_matter(text: str) -> tuple[str | None, str]:
+    """Parts a README into its front matter and its body, whatever state they are in.
+
+    The front matter is what stands between `---` at the very start and the next `---`. If that is
+    no mapping at all, it is prose between two rules. Where the closing (or the opening) mark was
+    forgotten, the lines that look like YAML are taken.
+
+    Args:
+        text: the README with `\\n` line ends.
+
+    Returns:
+        The front matter without its marks, or None; and the body.
+    """
+    opening = _OPENING.match(text)
+    if opening is None:
+        headless = _HEADLESS.match(text)
+        if headless is None:
+            return None, text
+        return headless[0].rstrip().rstrip("-"), text[headless.end() :]
+    closing = _CLOSING.search(text, opening.end())
+    if closing is not None:
+        inside = text[opening.end() : closing.start()]
+        body = text[closing.end() :]
+        if not inside.strip() or _MAPPING_KEY.search(inside):
+            return inside, body
+        return None, text
+    lines = _YAML_LINES.match(text, opening.end())
+    if lines is None or not _MAPPING_KEY.search(lines[0]):
+        return None, text
+    return lines[0], text[lines.end() :]
+
+
+def read_front_matter(front_matter: str) -> dict[str, Any] | None:
+    """The front matter's mapping, all scalars as strings; None where it is broken."""
+    if len(front_matter) > PARSED_CHARACTERS:
+        front_matter = _whole_entries(front_matter[:PARSED_CHARACTERS])
+    if front_matter.count("[") + front_matter.count("{") > _MAX_FLOW_DEPTH and _depth(
+        front_matter
+    ) > _MAX_FLOW_DEPTH:
+        return None
+    try:
+        loaded = yaml.load(front_matter, Loader=_YAML_LOADER)  # noqa: S506 (makes strings only)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    if loaded is None or loaded == "":
+        return {}
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _whole_entries(front_matter: str) -> str:
+    starts = [match.start() for match in _TOP_LEVEL.finditer(front_matter)]
+    return front_matter[: starts[-1]] if starts else ""
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for mark in re.findall(r"[\[\]{}]", text):
+        depth += 1 if mark in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _strings(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [v for v in values if isinstance(v, str) and v not in ("", "null", "~")]
+
+
+# --- Markdown to prose ---------------------------------------------------------------------------
+
+_MARKDOWN = MarkdownIt("commonmark").enable("table")
+_HTML = re.compile(r"<!--.*?(?:-->|$)|<(script|style)\b.*?(?:</\1\s*>|$)|<[^>]*>", re.DOTALL | re.I)
+_ADDRESS = re.compile(r"\b(?:https?://|www\.)\S+")
+
+
+def prose(markdown: str, names: "TaskNames") -> str:
+    """The text a reader sees: headings, paragraphs, lists and tables, a line each.
+
+    Left out: code blocks, HTML, images, addresses, and task names that stand as tags.
+
+    Args:
+        markdown: the README's body.
+        names: the task names to take out.
+    """
+    lines: list[str] = []
+    row: list[str] | None = None
+    for token in _MARKDOWN.parse(markdown):
+        if token.type == "inline":
+            text = _inline(token.children or (), names)
+            (lines if row is None else row).append(text)
+        elif token.type == "html_block":
+            lines.append(html.unescape(_HTML.sub(" ", token.content)))
+        elif token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close":
+            lines.append(" | ".join(row or ()))
+            row = None
+    text = _ADDRESS.sub(" ", "\n".join(lines))
+    kept = (names.without_tags(" ".join(line.split())) for line in text.split("\n"))
+    return "\n".join(line for line in kept if line)
+
+
+def _inline(tokens: Iterable[Any], names: "TaskNames") -> str:
+    parts: list[str] = []
+    in_link = False
+    for token in tokens:
+        if token.type == "text":
+            parts.append(names.removed(token.content) if in_link else token.content)
+        elif token.type == "code_inline":
+            parts.append(names.removed(token.content))
+        elif token.type in ("softbreak", "hardbreak"):
+            parts.append("\n")
+        elif token.type in ("link_open", "link_close"):
+            in_link = token.type == "link_open"
+        elif token.type == "html_inline":
+            parts.append(" ")
+    return "".join(parts)
+
+
+# --- task names as tags --------------------------------------------------------------------------
+
+_MACHINE_FIELD = re.compile(
+    r"[\"']?\b(?:pipeline[_ -]?tags?|task[_ -]categor(?:y|ies)|task[_ -]ids?)\b[\"']?\s*(?:[:=|]|$).*",
+    re.IGNORECASE,
+)
+_TAGS_LINE = re.compile(r"[\W_]*(?:tags|keywords|hashtags)\b[\W_]*(?:[:=|].*)?$", re.IGNORECASE)
+_TASK_FIELD = re.compile(
+    r"[\W_]*(?:(?:model|dataset|problem|primary|main|supported|intended|ml|nlp)[ _-])?"
+    r"(?:tasks?|pipelines?|type|categor(?:y|ies))(?:[ _-](?:type|category|name|tag)s?)?\s*[:=|]",
+    re.IGNORECASE,
+)
+_LIST_MARK = re.compile(r"([|,;•·])")
+_TAG_WORDS = 4
+
+
+class TaskNames:
+    """Finds the names of tasks in a text: ids and labels, in any case, with any separator.
+
+    Args:
+        names: ids and labels, such as `text-classification` and `Text Classification`.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        words = {tuple(re.findall(r"\w+", name.lower())) for name in names} - {()}
+        longest_first = sorted(words, key=lambda name: (-len(name), name))
+        alternatives = "|".join(r"[\s_-]*".join(map(re.escape, name)) for name in longest_first)
+        name = alternatives or r"(?!)"
+        self._anywhere = re.compile(rf"(?<![\w-])(?:{name})(?![\w-])", re.IGNORECASE)
+        self._hashtag = re.compile(rf"#(?:{name})(?![\w-])", re.IGNORECASE)
+        self._whole = re.compile(rf"[\W_]*(?:(?:{name})[\W_]*)+", re.IGNORECASE)
+
+    def removed(self, text: str) -> str:
+        """The text without any task name."""
+        return self._anywhere.sub(" ", text)
+
+    def without_tags(self, line: str) -> str:
+        """One line of prose without task names that stand as tags.
+
+        A line of machine-readable fields goes as a whole; `Task: …` loses its task names; an entry
+        of a list, a table cell or a line that is nothing but a task name goes.
+        """
+        if _TAGS_LINE.match(line):
+            return ""
+        line = _MACHINE_FIELD.sub("", line)
+        if "#" in line:
+            line = self._hashtag.sub(" ", line)
+        if _TASK_FIELD.match(line):
+            line = self.removed(line)
+        if self._whole.fullmatch(line):
+            return ""
+        entries = _LIST_MARK.split(line)
+        # Commas part a sentence too: only short entries throughout make a list of tags.
+        if len(entries) > 1 and ("|" in line or all(_is_short(e) for e in entries)):
+            line = "".join("" if self._whole.fullmatch(entry) else entry for entry in entries)
+        return " ".join(line.split())
+
+
+def _is_short(entry: str) -> bool:
+    return len(entry.split()) <= _TAG_WORDS
+
+
+@lru_cache(maxsize=4)
+def _task_names(names: tuple[str, ...]) -> TaskNames:
+    return TaskNames(names)
+
+
+# --- documents -----------------------------------------------------------------------------------
+
+
+def parse_card(text: str, names: TaskNames) -> dict[str, Any]:
+    """One README's clean text and structured fields.
+
+    Args:
+        text: the README, of any length and in any state.
+        names: the task names to take out where they stand as tags.
+
+    Returns:
+        A value for each of `clean`, `truncated`, `front_matter_status`, the front-matter fields
+        and `clean_sha256`.
+    """
+    front_matter, body = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
+    fields = None if front_matter is None else read_front_matter(front_matter)
+    second = front_matter
+    while second is not None:  # some cards carry the front matter of what they were copied from
+        second, body = split_front_matter(body)
+    clean = prose(body.strip(_INVISIBLE)[:PARSED_CHARACTERS], names)
+    return {
+        "clean": clean,
+        "truncated": max(len(body), len(front_matter or "")) > PARSED_CHARACTERS,
+        "front_matter_status": (
+            "none" if front_matter is None else "broken" if fields is None else "ok"
+        ),
+        **{name: _strings((fields or {}).get(name)) for name in FIELDS},
+        "clean_sha256": hashlib.sha256(clean.encode()).hexdigest() if clean else None,
+    }
+
+
+def parse_cards(texts: Sequence[str], task_names: Sequence[str]) -> pl.DataFrame:
+    """`parse_card` of many READMEs.
+
+    Args:
+        texts: n READMEs.
+        task_names: ids and labels of all tasks.
+
+    Returns:
+        n rows in the same order.
+    """
+    names = _task_names(tuple(task_names))
+    return pl.DataFrame([parse_card(text, names) for text in texts], schema=_PARSED)
+
+
+def documents(
+    entities: dict[str, pl.LazyFrame], cards: dict[str, pl.LazyFrame], tasks: pl.LazyFrame
+) -> pl.DataFrame:
+    """The document of every model and dataset, with or without a README.
+
+    Args:
+        entities: `entity/model` and `entity/dataset` by kind.
+        cards: `hub/model_cards` and `hub/dataset_cards` by kind.
+        tasks: `entity/task`.
+
+    Returns:
+        `feature/document`, sorted by kind and id.
+    """
+    published = pl.concat(
+        entities[kind]
+        .select(pl.lit(kind).alias("kind"), "id", "created_at")
+        .join(cards[kind].select("id", as_published="text"), on="id", how="left")
+        for kind in sorted(entities)
+    ).collect()
+    texts = published["as_published"].drop_nulls().unique(maintain_order=True)
+    names = pl.concat(tasks.select(pl.col(name).alias("name")) for name in ("id", "label")).collect()
+    parsed = parse_cards(texts.to_list(), names["name"].drop_nulls().unique().sort().to_list())
+    return (
+        published.join(parsed.with_columns(as_published=texts), on="as_published", how="left")
+        .with_columns(
+            pl.col("clean").fill_null(""),
+            pl.col("truncated").fill_null(False),
+            pl.col("front_matter_status").fill_null("none"),
+            pl.col(*FIELDS).fill_null([]),
+            has_text=pl.col("clean_sha256").is_not_null(),
+        )
+        .select(column.name for column in DOCUMENT)
+        .sort("kind", "id")
+    )
+
+
+@snapshot_asset(
+    "feature/document",
+    description="The text of each model and dataset: clean, as published, and its front matter.",
+    columns=DOCUMENT,
+    ins={
+        "model": "entity/model",
+        "dataset": "entity/dataset",
+        "task": "entity/task",
+        "model_cards": "hub/model_cards",
+        "dataset_cards": "hub/dataset_cards",
+    },
+)
+def document(
+    context: dg.AssetExecutionContext,
+    model: pl.LazyFrame,
+    dataset: pl.LazyFrame,
+    task: pl.LazyFrame,
+    model_cards: pl.LazyFrame,
+    dataset_cards: pl.LazyFrame,
+) -> pl.DataFrame:
+    frame = documents(
+        {"model": model, "dataset": dataset},
+        {"model": model_cards, "dataset": dataset_cards},
+        task,
+    )
+    statuses = dict(frame.group_by("front_matter_status").len().iter_rows())
+    context.add_output_metadata(
+        {
+            "hfkg/with_text": int(frame["has_text"].sum()),
+            "hfkg/truncated": int(frame["truncated"].sum()),
+            **{f"hfkg/front_matter_{name}": count for name, count in statuses.items()},
+        }
+    )
+    return frame

@@ -1,0 +1,130 @@
+"""`hub/model_cards`, `hub/dataset_cards`: README.md of each repository that has one.
+
+A card is read at the commit that the listing names, straight from the resolver's cache: one
+request in place of the two that a redirect costs. Where a Hub does not answer that address, the
+stage falls back to the redirecting one. Repositories without a README are not asked.
+"""
+
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets.hub import observations
+from hfkg_assets.hub.listings import KINDS, now
+from hfkg_assets.snapshots import snapshot_asset
+from hfkg_resources.errors import BadRequest, NotFound
+from hfkg_resources.hub_client import Answer, HubClient
+from hfkg_resources.sources import Crawl, HubSource
+from hfkg_resources.table_schema import schema_of
+from hfkg_resources.warehouse import Warehouse
+
+CAP = 100 * 1024 * 1024
+"""Bytes of a README that are read at most."""
+
+
+class CardReader:
+    """Fetches the README of repositories of one kind, by the cheapest address that works.
+
+    Args:
+        client: the Hub's client.
+        kind: `models` or `datasets`.
+    """
+
+    def __init__(self, client: HubClient, kind: str) -> None:
+        self._client = client
+        self._kind = kind
+        self._prefix = "" if kind == "models" else f"/{kind}"
+        self._pinned_works: bool | None = None
+        self._probe = threading.Lock()
+
+    def read(self, repo_id: str, sha: str | None) -> Answer:
+        """The README's bytes.
+
+        Raises:
+            HubError: it is missing, gated, disabled or too large.
+        """
+        resolve = f"{self._prefix}/{quote(repo_id)}/resolve/{sha or 'main'}/README.md"
+        if sha is None or self._pinned_works is False:
+            return self._client.get_bytes(resolve, cap=CAP)
+        pinned = f"/api/resolve-cache/{self._kind}/{quote(repo_id)}/{sha}/README.md"
+        if self._pinned_works:
+            return self._client.get_bytes(pinned, cap=CAP)
+        with self._probe:
+            return self._first(pinned, resolve)
+
+    def _first(self, pinned: str, resolve: str) -> Answer:
+        try:
+            answer = self._client.get_bytes(pinned, cap=CAP)
+        except (BadRequest, NotFound):
+            # Either this one README is gone or the Hub does not know the address: the other tells.
+            answer = self._client.get_bytes(resolve, cap=CAP)
+            self._pinned_works = False
+        else:
+            self._pinned_works = True
+        return answer
+
+
+def parse_card(repo_id: str, sha: str | None, content: bytes) -> dict[str, Any]:
+    """A README as a row of the raw table; bytes that are no UTF-8 are replaced and flagged."""
+    try:
+        text, status = content.decode("utf-8"), "ok"
+    except UnicodeDecodeError:
+        text, status = content.decode("utf-8", errors="replace"), "not_utf8"
+    return {
+        "id": repo_id,
+        "sha": sha,
+        "status": status,
+        "bytes": len(content),
+        "text": text,
+        "observed_at": now(),
+    }
+
+
+def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyFrame:
+    """The READMEs of the repositories that have one, and a row for each that is not given."""
+    wanted = repositories.filter(pl.col("has_readme").fill_null(True)).select("id", "sha").collect()
+    shas: dict[str, str | None] = dict(wanted.iter_rows())
+    reader = CardReader(crawl.client, kind)
+
+    def fetch(repo_id: str) -> list[dict[str, Any]]:
+        answer = reader.read(repo_id, shas[repo_id])
+        return [parse_card(repo_id, shas[repo_id], answer.content)]
+
+    stage = f"{kind.removesuffix('s')}_cards"
+    cards = crawl.units(stage, observations.CARDS, sorted(shas), fetch)
+    withheld = crawl.missing(stage).select(
+        pl.col("unit").alias("id"),
+        pl.col("reason").alias("status"),
+        pl.lit(now()).str.to_datetime(time_unit="ms", time_zone="UTC").alias("observed_at"),
+    )
+    empty = pl.LazyFrame(schema=schema_of(observations.CARDS))
+    return pl.concat([empty, cards, withheld.lazy()], how="diagonal_relaxed").sort("id")
+
+
+def card_asset(kind: str) -> dg.AssetsDefinition:
+    """The asset of one kind's READMEs (`models` or `datasets`)."""
+
+    @snapshot_asset(
+        f"hub/{kind.removesuffix('s')}_cards",
+        description=f"README.md of the {kind} that have one, at the listing's commit.",
+        columns=observations.CARDS,
+        ins={"repositories": f"hub/{kind}"},
+        kinds=KINDS,
+        tags={"bucket": "resolvers"},
+    )
+    def cards(
+        context: dg.AssetExecutionContext,
+        hub: HubSource,
+        warehouse: dg.ResourceParam[Warehouse],
+        repositories: pl.LazyFrame,
+    ) -> pl.LazyFrame:
+        with hub.crawl(context, warehouse) as crawl:
+            return crawl_cards(crawl, kind, repositories)
+
+    return cards
+
+
+CARD_ASSETS = [card_asset(kind) for kind in ("models", "datasets")]

@@ -1,0 +1,225 @@
+"""`hub/tasks`, `hub/tags`, `hub/models`, `hub/datasets`, `hub/spaces`: the Hub's listings.
+
+A listing walk costs one request per thousand repositories and gives everything that repositories
+say of themselves: tags, counters, dates, and for Spaces the models and datasets they use. Walks
+are sorted by creation, which never changes, so that rows do not move between pages.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets.hub import observations
+from hfkg_assets.snapshots import snapshot_asset
+from hfkg_resources.sources import Crawl, HubSource
+from hfkg_resources.table_schema import Column
+from hfkg_resources.warehouse import Warehouse
+
+PAGE = 1_000
+
+_SHARED = (
+    "author", "createdAt", "lastModified", "sha", "likes", "tags", "private", "disabled",
+    "siblings",
+)  # fmt: skip
+EXPAND = {
+    "models": (*_SHARED, "gated", "downloads", "downloadsAllTime", "pipeline_tag", "library_name"),
+    "datasets": (*_SHARED, "gated", "downloads", "downloadsAllTime", "description"),
+    "spaces": (*_SHARED, "sdk", "models", "datasets"),
+}
+"""The fields asked for, per listing."""
+
+KINDS = ("huggingface", "parquet")
+
+
+def now() -> str:
+    """The present moment as the Hub writes dates."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_repository(record: dict[str, Any]) -> dict[str, Any]:
+    """A listing row as a row of the raw table."""
+    siblings = record.get("siblings")
+    gated = record.get("gated")
+    return {
+        **record,
+        "gated": "false" if gated is False else gated,
+        "tags": record.get("tags") or [],
+        "files": None if siblings is None else len(siblings),
+        "has_readme": None
+        if siblings is None
+        else any(file["rfilename"] == "README.md" for file in siblings),
+        "observed_at": now(),
+    }
+
+
+def list_repositories(crawl: Crawl, kind: str, columns: tuple[Column, ...]) -> pl.LazyFrame:
+    """Walks the listing of `models`, `datasets` or `spaces` as far as the scope asks.
+
+    Returns:
+        One row per stable id, the last seen where a row moved between pages, sorted by id.
+    """
+    walks = [
+        crawl.walk(
+            stage,
+            columns,
+            f"/api/{kind}",
+            {"limit": PAGE, "sort": "createdAt", **filters, "expand": list(EXPAND[kind])},
+            parse_repository,
+            max_rows=crawl.scope.limit or None,
+        )
+        for stage, filters in _walks(crawl, kind)
+    ]
+    return pl.concat(walks).unique("_id", keep="last", maintain_order=True).sort("id")
+
+
+def _walks(crawl: Crawl, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    scope = crawl.scope
+    if scope.kind == "author":
+        for number, name in enumerate(scope.names):
+            yield f"{kind}-{number}", {"author": name}
+    elif scope.kind == "task" and kind != "spaces":
+        prefix = "task_categories:" if kind == "datasets" else ""
+        for number, task in enumerate(scope.names):
+            yield f"{kind}-{number}", {"filter": f"{prefix}{task}"}
+    else:
+        yield kind, {}
+
+
+def most_downloaded(models: pl.LazyFrame, share: float) -> pl.LazyFrame:
+    """The first int(n * share) models by downloads, ties by id."""
+    total = models.select(pl.len()).collect().item()
+    ranked = models.sort("downloads", "id", descending=[True, False], nulls_last=True)
+    return ranked.head(int(total * share)).sort("id")
+
+
+def trained_on(datasets: pl.LazyFrame, models: pl.LazyFrame) -> pl.LazyFrame:
+    """The datasets that the models name as training data."""
+    named = pl.col("tags").list.filter(pl.element().str.starts_with("dataset:"))
+    wanted = (
+        models.select(id=named).explode("id").drop_nulls()
+        .with_columns(pl.col("id").str.strip_prefix("dataset:"))
+    )  # fmt: skip
+    return datasets.join(wanted.unique(), on="id", how="semi", maintain_order="left")
+
+
+def using(spaces: pl.LazyFrame, models: pl.LazyFrame, datasets: pl.LazyFrame) -> pl.LazyFrame:
+    """The Spaces that use one of the models or datasets."""
+    uses = pl.concat(
+        spaces.select(space="id", id=column)
+        .explode("id")
+        .join(listed.select("id"), on="id", how="semi")
+        for column, listed in (("models", models), ("datasets", datasets))
+    )
+    wanted = uses.select(id="space").unique()
+    return spaces.join(wanted, on="id", how="semi", maintain_order="left")
+
+
+@snapshot_asset(
+    "hub/tasks",
+    description="The Hub's task pages: `GET /api/tasks`.",
+    columns=observations.TASKS,
+    kinds=KINDS,
+    tags={"bucket": "api"},
+)
+def hub_tasks(
+    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
+) -> pl.LazyFrame:
+    with hub.crawl(context, warehouse) as crawl:
+
+        def fetch(path: str) -> list[dict[str, Any]]:
+            pages = crawl.client.get_json(path)
+            return [
+                {"id": task["id"], "label": task["label"], "observed_at": now()}
+                for task in pages.values()
+            ]
+
+        return crawl.units("tasks", observations.TASKS, ["/api/tasks"], fetch).sort("id")
+
+
+@snapshot_asset(
+    "hub/tags",
+    description="The tag vocabularies: `GET /api/{models,datasets}-tags-by-type`.",
+    columns=observations.TAGS,
+    kinds=KINDS,
+    tags={"bucket": "api"},
+)
+def hub_tags(
+    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
+) -> pl.LazyFrame:
+    with hub.crawl(context, warehouse) as crawl:
+
+        def fetch(kind: str) -> list[dict[str, Any]]:
+            groups = crawl.client.get_json(f"/api/{kind}s-tags-by-type")
+            return [
+                {
+                    "kind": kind,
+                    "type": group,
+                    "id": tag["id"],
+                    "label": tag.get("label"),
+                    "observed_at": now(),
+                }
+                for group, tags in groups.items()
+                for tag in tags
+            ]
+
+        rows = crawl.units("tags", observations.TAGS, ["model", "dataset"], fetch)
+        return rows.sort("kind", "type", "id")
+
+
+@snapshot_asset(
+    "hub/models",
+    description="The model listing: `GET /api/models?expand=…`, a thousand rows a page.",
+    columns=observations.MODELS,
+    kinds=KINDS,
+    tags={"bucket": "api"},
+)
+def hub_models(
+    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
+) -> pl.LazyFrame:
+    with hub.crawl(context, warehouse) as crawl:
+        models = list_repositories(crawl, "models", observations.MODELS)
+        return most_downloaded(models, crawl.scope.share) if crawl.scope.kind == "top" else models
+
+
+@snapshot_asset(
+    "hub/datasets",
+    description="The dataset listing: `GET /api/datasets?expand=…`, a thousand rows a page.",
+    columns=observations.DATASETS,
+    ins={"models": "hub/models"},
+    kinds=KINDS,
+    tags={"bucket": "api"},
+)
+def hub_datasets(
+    context: dg.AssetExecutionContext,
+    hub: HubSource,
+    warehouse: dg.ResourceParam[Warehouse],
+    models: pl.LazyFrame,
+) -> pl.LazyFrame:
+    with hub.crawl(context, warehouse) as crawl:
+        datasets = list_repositories(crawl, "datasets", observations.DATASETS)
+        return trained_on(datasets, models) if crawl.scope.kind == "top" else datasets
+
+
+@snapshot_asset(
+    "hub/spaces",
+    description="The Space listing with the models and datasets each uses: `GET /api/spaces`.",
+    columns=observations.SPACES,
+    ins={"models": "hub/models", "datasets": "hub/datasets"},
+    kinds=KINDS,
+    tags={"bucket": "api"},
+)
+def hub_spaces(
+    context: dg.AssetExecutionContext,
+    hub: HubSource,
+    warehouse: dg.ResourceParam[Warehouse],
+    models: pl.LazyFrame,
+    datasets: pl.LazyFrame,
+) -> pl.LazyFrame:
+    with hub.crawl(context, warehouse) as crawl:
+        spaces = list_repositories(crawl, "spaces", observations.SPACES)
+        if crawl.scope.kind in ("top", "task"):
+            return using(spaces, models, datasets)
+        return spaces

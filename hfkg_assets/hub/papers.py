@@ -1,0 +1,100 @@
+"""`hub/papers`: the papers that the Hub has indexed.
+
+The listing gives a hundred papers a request; asked for one by one are only the cited ids that it
+does not hold. With a scope other than `all` only the cited papers are asked for.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets.hub import observations
+from hfkg_assets.hub.listings import KINDS, now
+from hfkg_assets.knowledge_graph.relations import without_version
+from hfkg_assets.snapshots import snapshot_asset
+from hfkg_assets.vocabulary import ARXIV_ID
+from hfkg_resources.sources import Crawl, HubSource
+from hfkg_resources.warehouse import Warehouse
+
+PAPERS_PAGE = 100
+
+
+def parse_paper(record: dict[str, Any]) -> dict[str, Any]:
+    """A paper as a row of the raw table; an author need not be linked to a user."""
+    return {
+        **record,
+        "authors": [_author(author) for author in record["authors"]],
+        "observed_at": now(),
+    }
+
+
+def _author(author: dict[str, Any]) -> dict[str, Any]:
+    user = author.get("user") or {}
+    return {
+        "name": author.get("name"),
+        "user": user.get("user") or user.get("name"),
+        "user_id": user.get("_id"),
+        "fullname": user.get("fullname"),
+        "status": author.get("status"),
+    }
+
+
+def cited_ids(
+    models: pl.LazyFrame, datasets: pl.LazyFrame, collections: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Well-formed arXiv ids that tags or collections name, without version (`id`)."""
+    tagged = [
+        frame.select(id=pl.col("tags").list.filter(pl.element().str.starts_with("arxiv:"))).explode(
+            "id"
+        )
+        for frame in (models, datasets)
+    ]
+    listed = collections.select("items").explode("items").unnest("items")
+    return (
+        pl.concat([*tagged, listed.filter(pl.col("type") == "paper").select("id")])
+        .drop_nulls()
+        .select(without_version(pl.col("id").str.strip_prefix("arxiv:")))
+        .filter(pl.col("id").str.contains(ARXIV_ID))
+        .unique()
+    )
+
+
+def crawl_papers(crawl: Crawl, cited: pl.LazyFrame) -> pl.LazyFrame:
+    """The listing where the scope is `all`, and every cited paper that it does not hold."""
+    known = pl.LazyFrame(schema={c.name: c.dtype for c in observations.PAPERS})
+    if crawl.scope.kind == "all":
+        known = crawl.walk(
+            "papers", observations.PAPERS, "/api/papers", {"limit": PAPERS_PAGE}, parse_paper
+        )
+
+    def fetch(arxiv_id: str) -> list[dict[str, Any]]:
+        return [parse_paper(crawl.client.get_json(f"/api/papers/{quote(arxiv_id)}"))]
+
+    unseen = cited.join(known, on="id", how="anti").collect()["id"].sort().to_list()
+    looked_up = crawl.units("paper_details", observations.PAPERS, unseen, fetch)
+    return pl.concat([known, looked_up]).unique("id", keep="last", maintain_order=True).sort("id")
+
+
+@snapshot_asset(
+    "hub/papers",
+    description=(
+        "Indexed papers with their authors: `GET /api/papers`, and `GET /api/papers/{id}` for "
+        "cited ids that the listing lacks."
+    ),
+    columns=observations.PAPERS,
+    ins={"models": "hub/models", "datasets": "hub/datasets", "collections": "hub/collections"},
+    kinds=KINDS,
+    tags={"bucket": "api"},
+)
+def hub_papers(
+    context: dg.AssetExecutionContext,
+    hub: HubSource,
+    warehouse: dg.ResourceParam[Warehouse],
+    models: pl.LazyFrame,
+    datasets: pl.LazyFrame,
+    collections: pl.LazyFrame,
+) -> pl.LazyFrame:
+    with hub.crawl(context, warehouse) as crawl:
+        return crawl_papers(crawl, cited_ids(models, datasets, collections))
