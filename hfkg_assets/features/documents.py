@@ -12,9 +12,10 @@ depend on the labels.
 import hashlib
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -57,65 +58,86 @@ _PARSED = {
 # --- front matter --------------------------------------------------------------------------------
 
 _INVISIBLE = "\ufeff\u200b\u2060"
-_OPENING = re.compile(rf"[\s{_INVISIBLE}]*^-{{3,}}[ \t]*$\n?", re.MULTILINE)
-_CLOSING = re.compile(r"^-{3,}[ \t]*$\n?", re.MULTILINE)
-_MAPPING_KEY = re.compile(r"^[ \t]*[\"']?[\w-]+[\"']?[ \t]*:", re.MULTILINE)
-_TOP_LEVEL = re.compile(r"^(?=[\"']?[A-Za-z_])", re.MULTILINE)
-# What is neither `key: value`, a list item, a comment, nor indented ends an unclosed front matter.
-_YAML_LINES = re.compile(r"(?:(?:[\"']?[\w-]+[\"']?:(?: .*)?|[ \t]*-(?: .*)?|[ \t]+.+|#\S.*)(?:\n|$))+")
-_HEADLESS = re.compile(
-    rf"[\s{_INVISIBLE}]*(?:{'|'.join(FIELDS)}|metrics|widget|pretty_name|task_ids):(?: .*)?\n"
-    r"(?:(?:[\w-]+:(?: .*)?|[ \t]*-(?: .*)?|[ \t]+.+)\n)*-{3,}[ \t]*(?:\n|$)"
+_START = rf"[\s{_INVISIBLE}]*^"
+_RULE = r"-{3,}[ \t]*(?:\n|\Z)"
+_KEY = r"[\"']?[\w-]+[\"']?:(?:[ \t].*)?"
+_VALUES = r"(?:(?:[ \t]*-[ \t].*|[ \t]+\S.*)(?:\n|\Z))*+"
+_ENTRIES = rf"(?:\n*{_KEY}(?:\n|\Z){_VALUES})++"
+
+_OPENING = re.compile(_START + _RULE, re.MULTILINE)
+_CLOSING = re.compile("^" + _RULE, re.MULTILINE)
+_ENTRY = re.compile(rf"^[ \t]*{_KEY}$", re.MULTILINE)
+_UNCLOSED = re.compile(_ENTRIES)
+_UNOPENED = re.compile(
+    rf"{_START}(?=(?:{'|'.join(FIELDS)}|metrics|pretty_name|task_ids|widget):){_ENTRIES}\n*{_RULE}",
+    re.MULTILINE,
 )
 
-# libyaml is twenty times as fast; PyYAML may have been built without it. The base loader makes
+# libyaml is many times as fast, but PyYAML may have been built without it. The base loader makes
 # strings only: a version stays `1.10`, Norwegian `no` is no boolean, and no tag is resolved.
 _YAML_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_MAX_FLOW_DEPTH = 100
+# The C parser recurses without a limit: a hundred thousand brackets would end the process.
+_MAX_DEPTH = 100
+_NESTED_LINES = re.compile(r"(?:[-?:][ \t]+){8}|^[ \t]{100}", re.MULTILINE)
 
 
-def split_front_matter(text: str) -> tuple[str | None, str]:
-    """Parts a README into its front matter and its body, whatever state they are in.
+class FrontMatter(NamedTuple):
+    """What stands at the head of a README.
 
-    The front matter is what stands between `---` at the very start and the next `---`. If that is
-    no mapping at all, it is prose between two rules. Where the closing (or the opening) mark was
-    forgotten, the lines that look like YAML are taken.
+    Attributes:
+        text: the YAML without its marks; None where the README has none.
+        fields: its mapping, all scalars as strings; None where it is none or broken.
+        body: the README after it.
+    """
+
+    text: str | None
+    fields: Mapping[str, Any] | None
+    body: str
+
+    @property
+    def status(self) -> str:
+        """`ok`, `none` or `broken`."""
+        return "none" if self.text is None else "broken" if self.fields is None else "ok"
+
+
+def split_front_matter(text: str) -> FrontMatter:
+    """Parts a README into front matter and body, whatever state they are in.
+
+    Front matter is what stands between `---` at the very start and the next `---`. What has not
+    one `key:` in it is prose between two rules. Where one of the marks was forgotten, the lines
+    that look like YAML are taken.
 
     Args:
         text: the README with `\\n` line ends.
-
-    Returns:
-        The front matter without its marks, or None; and the body.
     """
     opening = _OPENING.match(text)
     if opening is None:
-        headless = _HEADLESS.match(text)
-        if headless is None:
-            return None, text
-        return headless[0].rstrip().rstrip("-"), text[headless.end() :]
+        unopened = _UNOPENED.match(text)
+        if unopened is None:
+            return FrontMatter(None, None, text)
+        inside = unopened[0].rstrip().rstrip("-")
+        return FrontMatter(inside, read_yaml(inside), text[unopened.end() :])
     closing = _CLOSING.search(text, opening.end())
-    if closing is not None:
-        inside = text[opening.end() : closing.start()]
-        body = text[closing.end() :]
-        if not inside.strip() or _MAPPING_KEY.search(inside):
-            return inside, body
-        return None, text
-    lines = _YAML_LINES.match(text, opening.end())
-    if lines is None or not _MAPPING_KEY.search(lines[0]):
-        return None, text
-    return lines[0], text[lines.end() :]
+    if closing is None:
+        unclosed = _UNCLOSED.match(text, opening.end())
+        if unclosed is None:
+            return FrontMatter(None, None, text)
+        return FrontMatter(unclosed[0], read_yaml(unclosed[0]), text[unclosed.end() :])
+    inside, body = text[opening.end() : closing.start()], text[closing.end() :]
+    fields = read_yaml(inside)
+    if fields is None and not _ENTRY.search(inside):
+        return FrontMatter(None, None, text)
+    return FrontMatter(inside, fields, body)
 
 
-def read_front_matter(front_matter: str) -> dict[str, Any] | None:
-    """The front matter's mapping, all scalars as strings; None where it is broken."""
-    if len(front_matter) > PARSED_CHARACTERS:
-        front_matter = _whole_entries(front_matter[:PARSED_CHARACTERS])
-    if front_matter.count("[") + front_matter.count("{") > _MAX_FLOW_DEPTH and _depth(
-        front_matter
-    ) > _MAX_FLOW_DEPTH:
-        return None
+def read_yaml(text: str) -> dict[str, Any] | None:
+    """The mapping that a front matter holds, all scalars as strings; None where it is broken."""
+    if len(text) > PARSED_CHARACTERS:
+        text = _whole_entries(text[:PARSED_CHARACTERS])
     try:
-        loaded = yaml.load(front_matter, Loader=_YAML_LOADER)  # noqa: S506 (makes strings only)
+        if _depth(text) > _MAX_DEPTH:
+            return None
+        loaded = yaml.load(text, Loader=_YAML_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
     if loaded is None or loaded == "":
@@ -123,17 +145,21 @@ def read_front_matter(front_matter: str) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def _whole_entries(front_matter: str) -> str:
-    starts = [match.start() for match in _TOP_LEVEL.finditer(front_matter)]
-    return front_matter[: starts[-1]] if starts else ""
+def _whole_entries(text: str) -> str:
+    """The text up to the last line that starts an entry."""
+    starts = [match.start() for match in re.finditer(r"^(?=[\"']?[A-Za-z_])", text, re.MULTILINE)]
+    return text[: starts[-1]] if starts else ""
 
 
 def _depth(text: str) -> int:
-    depth = deepest = 0
-    for mark in re.findall(r"[\[\]{}]", text):
-        depth += 1 if mark in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+    """How deep a YAML text is nested, found without recursion; 0 where that cannot be much."""
+    if text.count("[") + text.count("{") <= _MAX_DEPTH and not _NESTED_LINES.search(text):
+        return 0
+    steps = (
+        isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        for event in yaml.parse(text, Loader=_YAML_LOADER)
+    )
+    return max(accumulate(steps), default=0)
 
 
 def _strings(value: Any) -> list[str]:
@@ -144,7 +170,11 @@ def _strings(value: Any) -> list[str]:
 # --- Markdown to prose ---------------------------------------------------------------------------
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
-_HTML = re.compile(r"<!--.*?(?:-->|$)|<(script|style)\b.*?(?:</\1\s*>|$)|<[^>]*>", re.DOTALL | re.I)
+# Link targets are thrown away: escaping them is time lost.
+_MARKDOWN.normalizeLink = lambda url: url  # type: ignore[method-assign]
+_HTML = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
+)
 _ADDRESS = re.compile(r"\b(?:https?://|www\.)\S+")
 
 
@@ -195,7 +225,7 @@ def _inline(tokens: Iterable[Any], names: "TaskNames") -> str:
 # --- task names as tags --------------------------------------------------------------------------
 
 _MACHINE_FIELD = re.compile(
-    r"[\"']?\b(?:pipeline[_ -]?tags?|task[_ -]categor(?:y|ies)|task[_ -]ids?)\b[\"']?\s*(?:[:=|]|$).*",
+    r"\b(?:pipeline[_ -]?tags?|task[_ -]categor(?:y|ies)|task[_ -]ids?)\b[\"'`]?\s*[:=|].*",
     re.IGNORECASE,
 )
 _TAGS_LINE = re.compile(r"[\W_]*(?:tags|keywords|hashtags)\b[\W_]*(?:[:=|].*)?$", re.IGNORECASE)
@@ -222,7 +252,8 @@ class TaskNames:
         name = alternatives or r"(?!)"
         self._anywhere = re.compile(rf"(?<![\w-])(?:{name})(?![\w-])", re.IGNORECASE)
         self._hashtag = re.compile(rf"#(?:{name})(?![\w-])", re.IGNORECASE)
-        self._whole = re.compile(rf"[\W_]*(?:(?:{name})[\W_]*)+", re.IGNORECASE)
+        # Atomic, or a row of names that are made of other names would be tried in all ways.
+        self._whole = re.compile(rf"[\W_]*+(?>(?:{name})[\W_]*+)+", re.IGNORECASE)
 
     def removed(self, text: str) -> str:
         """The text without any task name."""
@@ -273,19 +304,16 @@ def parse_card(text: str, names: TaskNames) -> dict[str, Any]:
         A value for each of `clean`, `truncated`, `front_matter_status`, the front-matter fields
         and `clean_sha256`.
     """
-    front_matter, body = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
-    fields = None if front_matter is None else read_front_matter(front_matter)
-    second = front_matter
-    while second is not None:  # some cards carry the front matter of what they were copied from
-        second, body = split_front_matter(body)
-    clean = prose(body.strip(_INVISIBLE)[:PARSED_CHARACTERS], names)
+    head = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
+    body = head.body
+    if head.text is not None:  # some cards carry the front matter of what they were copied from
+        body = split_front_matter(body).body
+    clean = prose(body[:PARSED_CHARACTERS], names)
     return {
         "clean": clean,
-        "truncated": max(len(body), len(front_matter or "")) > PARSED_CHARACTERS,
-        "front_matter_status": (
-            "none" if front_matter is None else "broken" if fields is None else "ok"
-        ),
-        **{name: _strings((fields or {}).get(name)) for name in FIELDS},
+        "truncated": max(len(body), len(head.text or "")) > PARSED_CHARACTERS,
+        "front_matter_status": head.status,
+        **{name: _strings((head.fields or {}).get(name)) for name in FIELDS},
         "clean_sha256": hashlib.sha256(clean.encode()).hexdigest() if clean else None,
     }
 
