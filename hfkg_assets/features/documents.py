@@ -135,7 +135,7 @@ def read_yaml(text: str) -> dict[str, Any] | None:
     if len(text) > PARSED_CHARACTERS:
         text = _whole_entries(text[:PARSED_CHARACTERS])
     try:
-        if _depth(text) > _MAX_DEPTH:
+        if _is_too_deep(text):
             return None
         loaded = yaml.load(text, Loader=_YAML_LOADER)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -151,14 +151,22 @@ def _whole_entries(text: str) -> str:
     return text[: starts[-1]] if starts else ""
 
 
-def _depth(text: str) -> int:
-    """How deep a YAML text is nested, found without recursion; 0 where that cannot be much."""
-    if text.count("[") + text.count("{") <= _MAX_DEPTH and not _NESTED_LINES.search(text):
-        return 0
-    steps = (
+def _is_too_deep(text: str) -> bool:
+    """Whether a YAML text is nested deeper than `_MAX_DEPTH`, found without recursion."""
+    if text.count("[") + text.count("{") > _MAX_DEPTH:
+        brackets = re.findall(r"[\[\]{}]", text)
+        if _deepest(1 if bracket in "[{" else -1 for bracket in brackets) > _MAX_DEPTH:
+            return True
+    if not _NESTED_LINES.search(text):
+        return False
+    events = yaml.parse(text, Loader=_YAML_LOADER)
+    return _MAX_DEPTH < _deepest(
         isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        for event in yaml.parse(text, Loader=_YAML_LOADER)
+        for event in events
     )
+
+
+def _deepest(steps: Iterable[int]) -> int:
     return max(accumulate(steps), default=0)
 
 

@@ -102,7 +102,11 @@ def users(
     rows = pl.concat([hub_followers, hub_members], how="diagonal_relaxed").select(
         id="user", hub_id="_id", fullname="fullname", is_pro="isPro"
     )
-    unseen = rows.join(accounts, on="id", how="anti").unique("id", keep="first")
+    unseen = (
+        rows.join(accounts, on="id", how="anti")
+        .group_by("id", maintain_order=True)
+        .agg(pl.all().drop_nulls().first())
+    )
     return pl.concat([accounts.filter(pl.col("kind") == "user"), unseen], how="diagonal_relaxed")
 
 
