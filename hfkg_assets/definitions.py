@@ -9,11 +9,13 @@ import dagster as dg
 from hfkg_assets.automation import JOBS
 from hfkg_assets.classification import (
     baselines,
-    graph as message_graph,
     labels,
     leaderboard,
     models,
     splits,
+)
+from hfkg_assets.classification import (
+    graph as message_graph,
 )
 from hfkg_assets.features import bm25, documents, embeddings, node_features
 from hfkg_assets.hub import (

@@ -160,9 +160,13 @@ def _is_too_deep(text: str) -> bool:
     if not _NESTED_LINES.search(text):
         return False
     events = yaml.parse(text, Loader=_YAML_LOADER)
-    return _MAX_DEPTH < _deepest(
-        isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        for event in events
+    return (
+        _deepest(
+            isinstance(event, yaml.CollectionStartEvent)
+            - isinstance(event, yaml.CollectionEndEvent)
+            for event in events
+        )
+        > _MAX_DEPTH
     )
 
 
@@ -360,7 +364,9 @@ def documents(
         for kind in sorted(entities)
     ).collect()
     texts = published["as_published"].drop_nulls().unique(maintain_order=True)
-    names = pl.concat(tasks.select(pl.col(name).alias("name")) for name in ("id", "label")).collect()
+    names = pl.concat(
+        tasks.select(pl.col(name).alias("name")) for name in ("id", "label")
+    ).collect()
     parsed = parse_cards(texts.to_list(), names["name"].drop_nulls().unique().sort().to_list())
     return (
         published.join(parsed.with_columns(as_published=texts), on="as_published", how="left")

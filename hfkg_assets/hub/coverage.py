@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub.cards import CARD_ASSETS
-from hfkg_assets.hub.listings import KINDS, PAGE
+from hfkg_assets.hub.listings import PAGE
 from hfkg_assets.knowledge_graph.relations import namespace
 from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
 from hfkg_resources.sources import JOURNALS
@@ -61,9 +61,7 @@ COVERAGE = (
 )
 
 
-def crawl_plan(
-    repositories: Mapping[str, pl.LazyFrame], *, social: bool = True
-) -> pl.DataFrame:
+def crawl_plan(repositories: Mapping[str, pl.LazyFrame], *, social: bool = True) -> pl.DataFrame:
     """Requests per stage and the least time they take, from the listings alone.
 
     Args:

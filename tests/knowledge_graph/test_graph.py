@@ -105,7 +105,7 @@ def test_the_catalog_is_rebuilt_and_tables_rewritten_while_a_reader_holds_it_ope
 
 
 def test_a_root_with_a_quote_in_its_name_is_no_trouble(tmp_path):
-    root = tmp_path / "it's \"data\""
+    root = tmp_path / 'it\'s "data"'
     Warehouse(root=str(root)).write("a/b", "2026-01-01", pl.DataFrame({"x": [1]}))
     build_catalog(root, ["a/b"])
     with duckdb.connect(str(root / CATALOG), read_only=True) as connection:

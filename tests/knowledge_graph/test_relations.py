@@ -85,9 +85,7 @@ def test_a_space_without_models_or_with_an_empty_list_uses_none():
     assert pairs("space_use_model", spaces=spaces) == [("a/s", "a/m"), ("a/s", "gpt2")]
 
 
-ACCOUNTS = table(
-    raw.ACCOUNTS, [{"name": "ada", "kind": "user"}, {"name": "acme", "kind": "org"}]
-)
+ACCOUNTS = table(raw.ACCOUNTS, [{"name": "ada", "kind": "user"}, {"name": "acme", "kind": "org"}])
 
 
 def test_the_publisher_is_the_namespace_even_where_the_author_is_null():

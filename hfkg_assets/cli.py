@@ -1,0 +1,169 @@
+"""The `hfkg` command: thin, over the same definitions and tables that the assets use."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+from pydantic import ValidationError
+
+from hfkg_assets.knowledge_graph.catalog import CATALOG
+from hfkg_assets.knowledge_graph.verification import REASONS
+from hfkg_resources.sources import SettingError
+from hfkg_resources.warehouse import MissingTable, Warehouse
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a subcommand; returns the process's exit code."""
+    parser = argparse.ArgumentParser(prog="hfkg", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    today = datetime.now(UTC).date()
+
+    run = commands.add_parser("run", help="materialize a job for one date, then print a summary")
+    run.add_argument("--date", type=_date, default=today, help="snapshot date, default today (UTC)")
+    run.add_argument("--job", default="everything", choices=("snapshot", "train", "everything"))
+    run.set_defaults(command=run_job)
+
+    show = commands.add_parser("summary", help="what a snapshot holds")
+    show.add_argument("--date", type=_date, default=None, help="default: the newest snapshot")
+    show.set_defaults(command=show_summary)
+
+    sample = commands.add_parser("sample-hub", help="serve the sample Hub until interrupted")
+    sample.add_argument("--port", type=int, default=8765)
+    sample.add_argument("--repositories", type=int, default=1_500)
+    sample.add_argument("--seed", type=int, default=7)
+    sample.set_defaults(command=serve_sample_hub)
+
+    options = parser.parse_args(arguments)
+    try:
+        return options.command(options)
+    except (SettingError, ValidationError, MissingTable) as error:
+        print(f"hfkg: {_reason(error)}", file=sys.stderr)
+        return 2
+
+
+def run_job(options: argparse.Namespace) -> int:
+    """Materializes a job for one date in this process, on the project's Dagster instance."""
+    from hfkg_assets.definitions import build_defs
+
+    if "DAGSTER_HOME" not in os.environ and Path("dagster.yaml").is_file():
+        os.environ["DAGSTER_HOME"] = str(Path.cwd())
+    defs = build_defs()
+    started = time.monotonic()
+    with dg.DagsterInstance.get() as instance:
+        result = defs.get_job_def(options.job).execute_in_process(
+            instance=instance,
+            partition_key=str(options.date),
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
+        )
+    if not result.success:
+        for event in result.get_step_failure_events():
+            print(f"hfkg: {event.step_key}: {_innermost(event)}", file=sys.stderr)
+        return 1
+    print(summary(_warehouse(), str(options.date)))
+    print(f"\nThe {options.job} job took {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def show_summary(options: argparse.Namespace) -> int:
+    """Prints what a snapshot holds."""
+    warehouse = _warehouse()
+    days = warehouse.dates("graph/statistics")
+    if options.date is None and not days:
+        raise MissingTable("there is no snapshot yet; make one with: hfkg run")
+    print(summary(warehouse, str(options.date or days[-1])))
+    return 0
+
+
+def serve_sample_hub(options: argparse.Namespace) -> int:
+    """Serves the sample Hub on loopback, for HF_ENDPOINT or a browser."""
+    from hfkg_resources.sample_hub.server import create_app, serve
+    from hfkg_resources.sample_hub.world import World
+
+    world = World(seed=options.seed, repositories=options.repositories)
+    with serve(create_app(world), port=options.port) as server:
+        print(f"sample Hub at {server.url}, as of a day at {server.url}/YYYY-MM-DD")
+        try:
+            while True:
+                time.sleep(3_600)
+        except KeyboardInterrupt:
+            return 0
+
+
+def summary(warehouse: Warehouse, day: str) -> str:
+    """A snapshot's figures as text: graph, rejects, leaderboard, and where everything is."""
+    statistics = warehouse.scan("graph/statistics", day).collect()
+    parts = [f"Snapshot {day}"]
+    for section, title in (("entity", "Nodes"), ("relation", "Edges")):
+        rows = statistics.filter(pl.col("section") == section)
+        total = rows.select(
+            pl.lit("all").alias("name"), pl.col("count", "huggingkg_2024").sum()
+        ).head(1)
+        table = pl.concat([rows.select("name", "count", "huggingkg_2024"), total])
+        parts.append(_table(f"{title} by type, beside HuggingKG's of December 2024", table))
+    relations = statistics.filter(pl.col("section") == "relation")
+    judged = relations.select(
+        "name", "observed", pl.col("count").alias("verified"), *REASONS
+    ).filter(pl.col("observed") > 0)
+    parts.append(_table("Observed, verified and rejected by reason", judged))
+    if warehouse.path("classification/leaderboard", day).is_file():
+        board = warehouse.scan("classification/leaderboard", day).collect()
+        parts.append(_table("Task classification", board))
+    root = Path(warehouse.root).resolve()
+    parts.append(
+        f"Files      {root}\n"
+        f"SQL        {root / CATALOG}   (views over all snapshots, such as graph.edge)\n"
+        "UI         make ui, then http://127.0.0.1:3000"
+    )
+    return "\n\n".join(parts)
+
+
+def _table(title: str, frame: pl.DataFrame) -> str:
+    with pl.Config(
+        tbl_rows=-1,
+        tbl_cols=-1,
+        tbl_hide_column_data_types=True,
+        tbl_hide_dataframe_shape=True,
+        tbl_formatting="ASCII_MARKDOWN",
+        tbl_width_chars=200,
+        fmt_str_lengths=60,
+        thousands_separator=True,
+        float_precision=4,
+    ):
+        return f"{title}\n{frame}"
+
+
+def _warehouse() -> Warehouse:
+    from hfkg_assets.definitions import resources
+
+    return resources(os.environ)["warehouse"]
+
+
+def _innermost(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "failed"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+    return str(error)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write YYYY-MM-DD") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

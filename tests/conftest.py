@@ -1,0 +1,21 @@
+"""What all tests share: no telemetry, a Hub and a store of their own, quiet Dagster logs."""
+
+import logging
+import os
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+# Settings of the developer's shell must not reach the tests.
+for name in ("HF_TOKEN", "HF_ENDPOINT", "DAGSTER_HOME"):
+    os.environ.pop(name, None)
+for name in [name for name in os.environ if name.startswith("HFKG_")]:
+    os.environ.pop(name)
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def quiet_dagster():
+    """Dagster logs every event; a test report needs none of them."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    yield
