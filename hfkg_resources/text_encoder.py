@@ -55,7 +55,10 @@ class TextEncoder(dg.ConfigurableResource):
     @property
     def dimension(self) -> int:
         """Width of a vector."""
-        return int(self._loaded().get_embedding_dimension())
+        dimension = self._loaded().get_embedding_dimension()
+        if dimension is None:
+            raise EncoderNotFound(f"{self.model!r} tells no dimension; set HFKG_ENCODER to another")
+        return dimension
 
     @property
     def identity(self) -> str:
@@ -113,7 +116,7 @@ def _batches(token_counts: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray
     order = np.argsort(-token_counts, kind="stable")
     start = 0
     while start < len(order):
-        size = max(1, batch_tokens // int(token_counts[order[start]]))
+        size = max(1, batch_tokens // max(1, int(token_counts[order[start]])))
         yield order[start : start + size]
         start += size
 
@@ -171,7 +174,9 @@ def _revision(name: str) -> str:
 
     config = try_to_load_from_cache(name, "config.json")
     if not isinstance(config, str):
-        raise EncoderNotFound(f"{name!r} is loaded but not in the cache; set HFKG_ENCODER to a folder")
+        raise EncoderNotFound(
+            f"{name!r} is loaded but not in the cache; set HFKG_ENCODER to a folder"
+        )
     return Path(config).parent.name
 
 

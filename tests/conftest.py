@@ -3,6 +3,8 @@
 import logging
 import os
 
+import pytest
+
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 # Settings of the developer's shell must not reach the tests.
@@ -11,11 +13,8 @@ for name in ("HF_TOKEN", "HF_ENDPOINT", "DAGSTER_HOME"):
 for name in [name for name in os.environ if name.startswith("HFKG_")]:
     os.environ.pop(name)
 
-import pytest
-
 
 @pytest.fixture(autouse=True)
 def quiet_dagster():
     """Dagster logs every event; a test report needs none of them."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    yield

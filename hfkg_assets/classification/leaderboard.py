@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
-import numpy as np
 import polars as pl
 
 from hfkg_assets.classification.labels import multi_hot
@@ -85,7 +84,7 @@ def _score_runs(
     keys = ["model", "variant", "protocol", "split", "seed"]
     for values, run in joined.group_by(keys, maintain_order=True):
         truth = multi_hot(run["labels"], tasks)
-        scores = np.vstack(run["scores"].to_numpy())
+        scores = run["scores"].list.to_array(tasks).to_numpy()
         yield {
             **dict(zip(keys, values, strict=True)),
             **multilabel_metrics(truth, scores),

@@ -58,19 +58,18 @@ _PARSED = {
 # --- front matter --------------------------------------------------------------------------------
 
 _INVISIBLE = "\ufeff\u200b\u2060"
-_START = rf"[\s{_INVISIBLE}]*^"
+_START = rf"[\s{_INVISIBLE}]*"
 _RULE = r"-{3,}[ \t]*(?:\n|\Z)"
 _KEY = r"[\"']?[\w-]+[\"']?:(?:[ \t].*)?"
 _VALUES = r"(?:(?:[ \t]*-[ \t].*|[ \t]+\S.*)(?:\n|\Z))*+"
 _ENTRIES = rf"(?:\n*{_KEY}(?:\n|\Z){_VALUES})++"
 
-_OPENING = re.compile(_START + _RULE, re.MULTILINE)
+_OPENING = re.compile(_START + _RULE)
 _CLOSING = re.compile("^" + _RULE, re.MULTILINE)
 _ENTRY = re.compile(rf"^[ \t]*{_KEY}$", re.MULTILINE)
 _UNCLOSED = re.compile(_ENTRIES)
 _UNOPENED = re.compile(
-    rf"{_START}(?=(?:{'|'.join(FIELDS)}|metrics|pretty_name|task_ids|widget):){_ENTRIES}\n*{_RULE}",
-    re.MULTILINE,
+    rf"{_START}(?=(?:{'|'.join(FIELDS)}|metrics|pretty_name|task_ids|widget):){_ENTRIES}\n*{_RULE}"
 )
 
 # libyaml is many times as fast, but PyYAML may have been built without it. The base loader makes

@@ -121,7 +121,7 @@ def hub_crawl_plan(
     plan = crawl_plan({"models": models, "datasets": datasets, "spaces": spaces})
     for tier, quotas in TIERS.items():
         least = max(
-            least_seconds(plan.filter(pl.col("bucket") == bucket)["requests"].sum(), quota)
+            least_seconds(int(plan.filter(pl.col("bucket") == bucket)["requests"].sum()), quota)
             for bucket, quota in quotas.items()
         )
         context.add_output_metadata({f"hfkg/least_seconds_{tier}": least})
