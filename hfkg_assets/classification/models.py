@@ -56,8 +56,8 @@ class TrainingConfig(dg.Config):
     dropout: float = 0.5
     learning_rate: float = 5e-3
     weight_decay: float = 0.0
-    epochs: int = 200
-    patience: int = 30
+    epochs: int = 150
+    patience: int = 20
 
 
 def usable_edges(edges: pl.DataFrame, kinds: pl.Series, day: date, stage: str) -> pl.DataFrame:

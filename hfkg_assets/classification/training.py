@@ -127,22 +127,27 @@ def fit(
     )
     result = Fit()
     best: dict[str, torch.Tensor] = {}
+    best_key = (-1.0, 0.0)
+    criterion = nn.BCEWithLogitsLoss()
     train, validation = data.masks["train"], data.masks["validation"]
     for epoch in range(options.epochs):
         network.train()
         optimizer.zero_grad()
         logits = predict_logits(network, data, "train")
-        loss = nn.functional.binary_cross_entropy_with_logits(logits[train], data.y[train])
+        loss = criterion(logits[train], data.y[train])
         loss.backward()
         optimizer.step()
 
         network.eval()
         with torch.no_grad():
             logits = predict_logits(network, data, "validation")
+        judged, truth = logits[validation], data.y[validation]
         result.losses.append(loss.item())
-        result.scores.append(score(logits[validation], data.y[validation]))
-        if result.best_epoch < 0 or result.scores[-1] > result.scores[result.best_epoch]:
-            result.best_epoch = epoch
+        result.scores.append(score(judged, truth))
+        # While nothing passes the threshold every score is 0: the loss tells what still improves.
+        key = (result.scores[-1], -criterion(judged, truth).item())
+        if key > best_key:
+            result.best_epoch, best_key = epoch, key
             best = {name: value.detach().clone() for name, value in network.state_dict().items()}
         elif epoch - result.best_epoch >= options.patience:
             break
