@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from hfkg_assets.knowledge_graph.catalog import CATALOG
 from hfkg_assets.knowledge_graph.verification import REASONS
-from hfkg_resources.sources import SettingError
+from hfkg_resources.settings import SettingError
 from hfkg_resources.warehouse import MissingTable, Warehouse
 
 

@@ -36,7 +36,8 @@ from hfkg_assets.knowledge_graph import (
     verification,
 )
 from hfkg_assets.knowledge_graph.catalog import catalog_asset
-from hfkg_resources.sources import PUBLIC_ENDPOINT, HubSource, SettingError
+from hfkg_resources.settings import SettingError, one_of
+from hfkg_resources.sources import PUBLIC_ENDPOINT, HubSource
 from hfkg_resources.text_encoder import TextEncoder
 from hfkg_resources.warehouse import Warehouse
 
@@ -92,9 +93,7 @@ def executor(environment: Mapping[str, str]) -> dg.ExecutorDefinition:
     """
     known = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
     name = environment.get("HFKG_EXECUTOR", "in_process")
-    if name not in known:
-        raise SettingError(f"HFKG_EXECUTOR={name!r} is not allowed. Use one of: {', '.join(known)}")
-    return known[name]
+    return known[one_of("HFKG_EXECUTOR", name, tuple(known))]
 
 
 def build_defs(

@@ -23,6 +23,7 @@ from pydantic import field_validator
 
 from hfkg_resources.crawl_journal import RecordTable, StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
+from hfkg_resources.settings import SettingError, one_of
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
 
@@ -30,10 +31,6 @@ PUBLIC_ENDPOINT = "https://huggingface.co"
 JOURNALS = ".crawl"
 
 log = logging.getLogger(__name__)
-
-
-class SettingError(ValueError):
-    """A setting has a value that is not allowed; the message names both."""
 
 
 class NoPast(Exception):
@@ -234,12 +231,12 @@ class HubSource(dg.ConfigurableResource):
     @field_validator("source")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        return _one_of("HFKG_SOURCE", value, ("sample", "hub"))
+        return one_of("HFKG_SOURCE", value, ("sample", "hub"))
 
     @field_validator("social")
     @classmethod
     def _known_social(cls, value: str) -> str:
-        return _one_of("HFKG_SOCIAL", value, ("on", "off"))
+        return one_of("HFKG_SOCIAL", value, ("on", "off"))
 
     @field_validator("scope")
     @classmethod
@@ -296,12 +293,6 @@ class HubSource(dg.ConfigurableResource):
                     "hfkg/set_aside": sum(report.set_aside for report in crawl.reports),
                 }
             )
-
-
-def _one_of(setting: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise SettingError(f"{setting}={value!r} is not allowed. Use one of: {', '.join(allowed)}")
-    return value
 
 
 @lru_cache(maxsize=2)

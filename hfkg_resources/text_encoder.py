@@ -48,9 +48,7 @@ class TextEncoder(dg.ConfigurableResource):
     @field_validator("variant")
     @classmethod
     def _known_variant(cls, variant: str) -> str:
-        if variant not in VARIANTS:
-            raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
-        return variant
+        return one_of("HFKG_TEXT_VARIANT", variant, VARIANTS)
 
     @property
     def dimension(self) -> int:

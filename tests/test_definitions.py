@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from hfkg_assets import vocabulary as v
 from hfkg_assets.definitions import build_defs, defs, executor, resources
 from hfkg_assets.snapshots import SNAPSHOTS
-from hfkg_resources.sources import NoPast, Scope, SettingError
+from hfkg_resources.settings import SettingError
+from hfkg_resources.sources import NoPast, Scope
 
 
 def nodes():
