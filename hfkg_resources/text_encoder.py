@@ -14,6 +14,8 @@ import dagster as dg
 import numpy as np
 from pydantic import Field, field_validator
 
+from hfkg_resources.settings import one_of
+
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
