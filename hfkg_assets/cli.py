@@ -56,7 +56,7 @@ def run_job(options: argparse.Namespace) -> int:
     defs = build_defs()
     started = time.monotonic()
     with dg.DagsterInstance.get() as instance:
-        result = defs.get_job_def(options.job).execute_in_process(
+        result = defs.resolve_job_def(options.job).execute_in_process(
             instance=instance,
             partition_key=str(options.date),
             raise_on_error=False,

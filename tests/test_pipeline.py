@@ -26,7 +26,7 @@ class Platform:
         self.instance = dg.DagsterInstance.ephemeral()
 
     def run(self, job, day, selection=None, **run_config):
-        definition = build_defs(self.environment).get_job_def(job)
+        definition = build_defs(self.environment).resolve_job_def(job)
         return definition.execute_in_process(
             instance=self.instance,
             partition_key=day,
@@ -135,7 +135,7 @@ def test_a_planted_fault_in_the_stored_edges_stops_the_graph_from_being_built(pl
         )
         result = (
             dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
-            .get_job_def("recheck")
+            .resolve_job_def("recheck")
             .execute_in_process(instance=platform.instance, partition_key=DAY, raise_on_error=False)
         )
         failed = {e.check_name for e in result.get_asset_check_evaluations() if not e.passed}
