@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 from pydantic import ValidationError
 
+from hfkg_assets.classification.leaderboard import METRICS
 from hfkg_assets.knowledge_graph.catalog import CATALOG
 from hfkg_assets.knowledge_graph.verification import REASONS
 from hfkg_resources.settings import SettingError
@@ -108,13 +109,16 @@ def summary(warehouse: Warehouse, day: str) -> str:
         table = pl.concat([rows.select("name", "count", "huggingkg_2024"), total])
         parts.append(_table(f"{title} by type, beside HuggingKG's of December 2024", table))
     relations = statistics.filter(pl.col("section") == "relation")
-    judged = relations.select(
-        "name", "observed", pl.col("count").alias("verified"), *REASONS
-    ).filter(pl.col("observed") > 0)
-    parts.append(_table("Observed, verified and rejected by reason", judged))
+    parts.append(
+        _table(
+            "Observed, verified and rejected by reason",
+            relations.select("name", "observed", pl.col("count").alias("verified"), *REASONS),
+        )
+    )
     if warehouse.path("classification/leaderboard", day).is_file():
-        board = warehouse.scan("classification/leaderboard", day).collect()
-        parts.append(_table("Task classification", board))
+        board = warehouse.scan("classification/leaderboard", day).filter(split="test").collect()
+        columns = ["model", "variant", "protocol", *METRICS, "nodes", "source", "comparable"]
+        parts.append(_table("Task classification, test nodes", board.select(columns)))
     root = Path(warehouse.root).resolve()
     parts.append(
         f"Files      {root}\n"
@@ -131,7 +135,7 @@ def _table(title: str, frame: pl.DataFrame) -> str:
         tbl_hide_column_data_types=True,
         tbl_hide_dataframe_shape=True,
         tbl_formatting="ASCII_MARKDOWN",
-        tbl_width_chars=200,
+        tbl_width_chars=220,
         fmt_str_lengths=60,
         thousands_separator=True,
         float_precision=4,

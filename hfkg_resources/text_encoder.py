@@ -129,7 +129,9 @@ def _load(name: str, max_tokens: int) -> "SentenceTransformer":
     """Loads a model once per process: a resource is made anew for every run."""
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # a bar per loaded weight would tear every log apart
     device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = _folder(name)
     try:

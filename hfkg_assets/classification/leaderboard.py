@@ -29,6 +29,7 @@ LEADERBOARD = (
 )
 
 OTHER_GRAPH = "no: other crawl, labels in the input text"
+READS_THE_LABEL = "no: reads the label, the ceiling of a leak"
 
 PUBLISHED = (
     ("RevGCN, BGE fine-tuned", "HuggingBench, arXiv 2505.17507", 0.8770, None, None),
@@ -62,7 +63,12 @@ def leaderboard_of(predictions: pl.DataFrame, labels: pl.DataFrame, tasks: int) 
             pl.len().alias("seeds"),
             pl.col("nodes", "labels").first(),
         )
-        .with_columns(source=pl.lit("hfkg"), comparable=pl.lit("yes"))
+        .with_columns(
+            source=pl.lit("hfkg"),
+            comparable=pl.when(model="front_matter_regex")
+            .then(pl.lit(READS_THE_LABEL))
+            .otherwise(pl.lit("yes")),
+        )
         .sort("protocol", "split", PRIMARY_METRIC, descending=[True, False, True])
     )
     published = pl.DataFrame(
