@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-SNAPSHOT_LAYERS = ("hub", "entity", "relation", "verified", "rejected", "graph")
-LEARNING_LAYERS = ("feature", "classification")
+SNAPSHOT_LAYERS = ("hub", "entity", "relation", "verified", "rejected", "graph", "catalog")
+LEARNING_LAYERS = ("feature", "classification", "catalog")
 
 snapshot = dg.define_asset_job(
     "snapshot",

@@ -31,7 +31,8 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
         "likers", "followers", "members", "model_cards", "dataset_cards", "aliases", "coverage",
         "crawl_plan",
     }  # fmt: skip
-    assert found["graph"] == {"node", "edge", "statistics", "catalog"}
+    assert found["graph"] == {"node", "edge", "statistics"}
+    assert found["catalog"] == {"duckdb"}
     assert found["feature"] == {"document", "embedding", "bm25", "node_features"}
     assert found["classification"] == {
         "task_index", "labels", "split", "graph", "gcn", "gat", "sage", "transformer",
@@ -39,6 +40,7 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
     }  # fmt: skip
     assert set(found) == {
         "hub", "entity", "relation", "verified", "rejected", "graph", "feature", "classification",
+        "catalog",
     }  # fmt: skip
 
 

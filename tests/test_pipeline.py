@@ -106,7 +106,7 @@ def test_the_catalog_answers_while_a_run_writes(platform):
     with duckdb.connect(str(platform.warehouse.root) + f"/{CATALOG}", read_only=True) as reader:
         before = reader.execute(query, [DAY]).fetchall()
         assert len(before) == 30
-        selection = ["graph/node", "graph/edge", "graph/catalog"]
+        selection = ["graph/node", "graph/edge", "catalog/duckdb"]
         assert platform.run("snapshot", DAY, selection=selection).success
         assert sorted(reader.execute(query, [DAY]).fetchall()) == sorted(before)
 

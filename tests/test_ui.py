@@ -18,7 +18,7 @@ from hfkg_assets import vocabulary as v
 from hfkg_resources.warehouse import Warehouse
 
 REPOSITORY = Path(__file__).parent.parent
-DATES = ["2025-03-01", "2025-03-02", "2026-01-15"]
+DATES = ["2025-03-01", "2025-03-08", "2026-01-15"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui]
 

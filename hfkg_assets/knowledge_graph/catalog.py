@@ -1,4 +1,4 @@
-"""`catalog`: the DuckDB file with one view per table over all snapshots.
+"""`catalog/duckdb`: the DuckDB file with one view per table over all snapshots.
 
 Parquet is the truth; `<root>/hfkg.duckdb` holds views only. It is written beside its place and
 renamed into it, so readers are never locked out and a run that writes never waits for them.
@@ -72,18 +72,18 @@ def catalog_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
     tables = sorted(tables)
 
     @dg.asset(
-        key=["graph", "catalog"],
+        key=["catalog", "duckdb"],
         description=(
             "The DuckDB file with one view per table over all snapshots. Rebuilt beside its place "
             "and renamed into it: it can be read while a run writes."
         ),
         deps=[key_of(table) for table in tables],
-        group_name="graph",
+        group_name="catalog",
         partitions_def=SNAPSHOTS,
         backfill_policy=ONE_RUN_PER_DATE,
         kinds={"duckdb"},
         owners=OWNERS,
-        tags={"layer": "graph"},
+        tags={"layer": "catalog"},
         code_version="1",
     )
     def catalog(
