@@ -64,8 +64,9 @@ def run_job(options: argparse.Namespace) -> int:
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
     if not result.success:
-        for event in result.get_step_failure_events():
-            print(f"hfkg: {event.step_key}: {_innermost(event)}", file=sys.stderr)
+        # The first failure is the cause; the others follow from it or repeat it.
+        failures = result.get_step_failure_events()
+        print(f"hfkg: {failures[0].step_key}: {_cause(failures[0])}", file=sys.stderr)
         return 1
     print(summary(_warehouse(), str(options.date)))
     print(f"\nThe {options.job} job took {time.monotonic() - started:.0f} s.")
@@ -149,11 +150,12 @@ def _warehouse() -> Warehouse:
     return resources(os.environ)["warehouse"]
 
 
-def _innermost(event: dg.DagsterEvent) -> str:
+def _cause(event: dg.DagsterEvent) -> str:
+    """What an asset raised, without Dagster's wrapping around it."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and error.cls_name.startswith("Dagster"):
         error = error.cause
-    return error.message.strip() if error is not None else "failed"
+    return " ".join(error.message.split()) if error is not None else "failed"
 
 
 def _reason(error: Exception) -> str:

@@ -57,6 +57,9 @@ ELSEWHERE = "elsewhere"
 
 log = logging.getLogger(__name__)
 
+EMPTY_PAGES = 3
+"""How often a walk follows an empty page's link back to that page."""
+
 _BROKEN = (
     requests.ConnectionError,
     requests.Timeout,
@@ -208,6 +211,7 @@ class HubClient:
             HubError: as for `get`.
         """
         seen = set()
+        again = 0
         next_url: str | None = self._absolute(path_or_url)
         while next_url is not None:
             seen.add(next_url)
@@ -216,7 +220,10 @@ class HubClient:
                 raise MalformedAnswer("not a list", url=answer.url, status=answer.status)
             next_url, params = self._next_url(answer), None
             if next_url in seen:
-                raise RedirectLoop("the next page was read before", url=next_url)
+                # An empty page may be a hiccup that asks to be read again; a full one leads on.
+                again += 1
+                if records or again > EMPTY_PAGES:
+                    raise RedirectLoop("the next page was read before", url=next_url)
             yield Page(records, next_url)
 
     def path_of(self, url: str) -> str:

@@ -1,12 +1,19 @@
 """The `hfkg` command: exit codes, and errors of one line that say what to do."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from hfkg_assets.cli import main
 
+REPOSITORY = Path(__file__).parent.parent
+
 
 @pytest.fixture(autouse=True)
 def own_root(tmp_path, monkeypatch):
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HFKG_ROOT", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
 
@@ -47,5 +54,29 @@ def test_a_run_that_cannot_start_fails_with_a_line_that_says_what_to_set(
     monkeypatch.setenv("HFKG_SOURCE", "hub")
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert main(["run", "--job", "snapshot", *(["--date", date] if date else [])]) == 1
-    error = capsys.readouterr().err
-    assert all(word in error for word in words)
+    last_line = capsys.readouterr().err.splitlines()[-1]
+    assert last_line.startswith("hfkg: hub__")
+    assert all(word in last_line for word in words)
+
+
+@pytest.mark.slow
+def test_a_wrong_token_fails_at_the_first_request_and_never_shows_the_token(monkeypatch, capsys):
+    from hfkg_resources.sample_hub.quotas import GENEROUS
+    from hfkg_resources.sample_hub.server import create_app, serve
+    from hfkg_resources.sample_hub.world import World
+
+    app = create_app(World(repositories=300), tokens={"hf_good": GENEROUS})
+    with serve(app) as server:
+        monkeypatch.setenv("HFKG_SOURCE", "hub")
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_TOKEN", "hf_wrong_and_secret")
+        assert main(["run", "--job", "snapshot"]) == 1
+        refused = server.buckets.total()
+        printed = capsys.readouterr()
+        assert "HF_TOKEN" in printed.err.splitlines()[-1]
+        assert "secret" not in printed.err + printed.out
+        assert refused <= 4  # a request for each stage that waits for no other, and no retry
+
+        monkeypatch.setenv("HF_TOKEN", "hf_good")
+        assert main(["run", "--job", "snapshot"]) == 0
+        assert "org_own_collection" in capsys.readouterr().out

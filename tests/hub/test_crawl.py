@@ -5,6 +5,8 @@ import math
 import polars as pl
 import pytest
 
+from hfkg_assets.hub import cards as cards_module
+from hfkg_assets.hub import listings as listings_module
 from hfkg_assets.hub import observations as raw
 from hfkg_assets.hub.accounts import crawl_accounts, created_at, seen_names
 from hfkg_assets.hub.aliases import crawl_aliases, references, split_by_case
@@ -20,7 +22,13 @@ from hfkg_assets.hub.coverage import (
 from hfkg_assets.hub.listings import list_repositories, most_downloaded
 from hfkg_assets.hub.papers import cited_ids, crawl_papers
 from hfkg_assets.hub.social import followed, followers_of, liked, likers_of, members_of, peopled
-from hfkg_resources.sample_hub.faults import error, wrong_type
+from hfkg_resources.sample_hub.faults import (
+    drift,
+    duplicate_row,
+    empty_page_with_link,
+    error,
+    wrong_type,
+)
 from hfkg_resources.table_schema import schema_of
 
 COLUMNS = {"models": raw.MODELS, "datasets": raw.DATASETS, "spaces": raw.SPACES}
@@ -58,6 +66,30 @@ def test_a_listing_holds_exactly_the_days_repositories_with_the_schema_declared(
 def test_listings_take_one_request_per_thousand_rows(crawl):
     list_repositories(crawl, "models", raw.MODELS).collect()
     assert crawl.client.requests["api"] == 1
+
+
+@pytest.mark.parametrize("fault", [duplicate_row(), empty_page_with_link()])
+def test_rows_that_repeat_or_come_after_an_empty_page_leave_each_repository_once(
+    crawl, faults, day, monkeypatch, fault
+):
+    monkeypatch.setattr(listings_module, "PAGE", 50)
+    faults.add(r"/api/models\b.*cursor=", fault, times=2)
+    table = list_repositories(crawl, "models", raw.MODELS).collect()
+    assert sorted(table["id"]) == sorted(day.models["id"])
+    assert crawl.client.requests["api"] > 2
+
+
+def test_a_row_that_moves_between_two_pages_is_taken_once_with_its_later_state(
+    crawl, faults, day, monkeypatch
+):
+    monkeypatch.setattr(listings_module, "PAGE", 50)
+    faults.add(r"/api/models\b", drift("likes"), times=2)
+    table = list_repositories(crawl, "models", raw.MODELS).collect()
+    assert not table["_id"].is_duplicated().any()
+    assert len(set(day.models["id"]) - set(table["id"])) == 1
+    changed = table.join(day.models, on="_id", suffix="_before")
+    grown = changed.filter(pl.col("likes") == pl.col("likes_before") + 1)
+    assert grown.height == 1
 
 
 def test_likers_are_asked_for_only_where_there_are_likes(crawl, listings, day):
@@ -183,6 +215,15 @@ def test_where_pinned_addresses_do_not_work_cards_are_read_through_the_redirect(
         crawl.client.close()
     assert cards.height == 20
     assert crawl.client.requests["resolvers"] <= 2 * 20 + 4
+
+
+def test_a_card_over_the_cap_is_not_kept_and_says_so(crawl, listings, monkeypatch):
+    monkeypatch.setattr(cards_module, "CAP", 10)
+    some = listings["models"].filter("has_readme", gated="false").head(5)
+    cards = crawl_cards(crawl, "models", some.lazy()).collect()
+    assert "too_large" in set(cards["status"])
+    assert cards.filter(status="too_large")["text"].null_count() > 0
+    assert crawl.reports[-1].failed == 0
 
 
 def test_text_that_is_no_utf8_is_kept_and_flagged():
