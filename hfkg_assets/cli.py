@@ -153,7 +153,11 @@ def _warehouse() -> Warehouse:
 def _cause(event: dg.DagsterEvent) -> str:
     """What an asset raised, without Dagster's wrapping around it."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None and error.cls_name.startswith("Dagster"):
+    while (
+        error is not None
+        and error.cause is not None
+        and (error.cls_name or "").startswith("Dagster")
+    ):
         error = error.cause
     return " ".join(error.message.split()) if error is not None else "failed"
 
