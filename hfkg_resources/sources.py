@@ -29,6 +29,7 @@ from hfkg_resources.warehouse import Warehouse
 
 PUBLIC_ENDPOINT = "https://huggingface.co"
 JOURNALS = ".crawl"
+REPORT = ".report.json"
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Crawl:
         scope: how much is wanted.
         social: whether likes and follows are wanted.
         day: the snapshot date.
-        directory: where the journals of this snapshot lie.
+        directory: where the journals and reports of this asset and snapshot lie.
         output: the asset's file; a finished journal older than it is not used again.
         workers: threads.
         reports: one per stage run.
@@ -195,9 +196,9 @@ class Crawl:
             requests=journal.requests,
         )
         self.reports.append(report)
-        path = self.directory / f"{stage}.json"
+        path = self.directory / f"{stage}{REPORT}"
         temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(asdict(report)))
+        temporary.write_bytes(json.dumps(asdict(report)).encode())
         os.replace(temporary, path)
         log.info(
             "%s: %d rows, %d of %d fetched, %d missing, %d failed, %d set aside, %d requests",
@@ -270,15 +271,19 @@ class HubSource(dg.ConfigurableResource):
     @contextmanager
     def crawl(self, context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Crawl]:
         """A crawl for the asset being materialized; its figures become the asset's metadata."""
-        day = context.partition_key
+        day, key = context.partition_key, context.asset_key.path
+        directory = Path(warehouse.root, JOURNALS, day, key[-1])
+        directory.mkdir(parents=True, exist_ok=True)
+        for report in directory.glob(f"*{REPORT}"):
+            report.unlink()
         with self.client(day) as client:
             crawl = Crawl(
                 client=client,
                 scope=Scope.parse(self.scope),
                 social=self.social == "on",
                 day=day,
-                directory=Path(warehouse.root, JOURNALS, day),
-                output=warehouse.path(context.asset_key.path, day),
+                directory=directory,
+                output=warehouse.path(key, day),
                 workers=self.workers,
             )
             yield crawl

@@ -16,7 +16,7 @@ from hfkg_assets.hub.cards import CARD_ASSETS
 from hfkg_assets.hub.listings import PAGE
 from hfkg_assets.knowledge_graph.relations import namespace
 from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
-from hfkg_resources.sources import JOURNALS
+from hfkg_resources.sources import JOURNALS, REPORT, HubSource
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
 
@@ -114,11 +114,13 @@ def coverage(reports: Sequence[Mapping[str, object]]) -> pl.DataFrame:
 )
 def hub_crawl_plan(
     context: dg.AssetExecutionContext,
+    hub: HubSource,
     models: pl.LazyFrame,
     datasets: pl.LazyFrame,
     spaces: pl.LazyFrame,
 ) -> pl.DataFrame:
-    plan = crawl_plan({"models": models, "datasets": datasets, "spaces": spaces})
+    listings = {"models": models, "datasets": datasets, "spaces": spaces}
+    plan = crawl_plan(listings, social=hub.social == "on")
     for tier, quotas in TIERS.items():
         least = max(
             least_seconds(int(plan.filter(pl.col("bucket") == bucket)["requests"].sum()), quota)
@@ -143,7 +145,7 @@ def hub_crawl_plan(
 def hub_coverage(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> pl.DataFrame:
-    reports = Path(warehouse.root, JOURNALS, context.partition_key).glob("*.json")
+    reports = Path(warehouse.root, JOURNALS, context.partition_key).glob(f"*/*{REPORT}")
     return coverage([json.loads(path.read_bytes()) for path in reports])
 
 

@@ -35,7 +35,7 @@ FACTS = {
 }  # fmt: skip
 """What a card of each kind is written from."""
 
-CLEAR, VAGUE = 0.66, 0.85
+CLEAR, VAGUE = 0.74, 0.88
 """Below the first a card says what the repository is for, below the second vaguely, else not."""
 
 _HUGE_ROWS = 60_000
@@ -186,7 +186,8 @@ def _model_body(rng: Random, facts: Facts) -> str:
             return _trainer(rng, facts)
         case "copy":
             return _copy(rng, facts)
-    return _prose(Random(facts["key"]), facts["name"], facts["topic"], facts["language"])
+    text = _prose(Random(facts["key"]), facts["name"], facts["topic"], facts["language"])
+    return text + _papers(facts)
 
 
 def _copy(rng: Random, facts: Facts) -> str:
@@ -215,12 +216,12 @@ def _prose(rng: Random, name: str, topic: str | None, language: str) -> str:
             "Trained on {domain} data, {name} {says}.",
         )
     ).format(name=name, says=says, domain=domain)  # fmt: skip
-    if clarity < CLEAR and rng.random() < 0.4:
+    if clarity < CLEAR and rng.random() < 0.6:
         intro += f" It also {_purpose(rng, topic, 0)}."
     sections = [_usage(rng, name), _data(rng, domain), _training(rng), _limits(rng), _links(rng)]
     if clarity < VAGUE and rng.random() < 0.5:
         sections.append(_evaluation(rng, topic))
-    chosen = rng.sample(sections, k=rng.randint(1, 4))
+    chosen = rng.sample(sections, k=rng.randint(2, 5))
     return "\n\n".join([f"# {name}", intro, *filter(None, chosen)]) + "\n"
 
 
@@ -392,8 +393,12 @@ def _dataset_body(rng: Random, facts: Facts) -> str:
         "## Usage\n\n```python\nfrom datasets import load_dataset\n\n"
         f'data = load_dataset("{facts["id"]}")\n```',
     ]
-    chosen = rng.sample(sections, k=rng.randint(1, 4))
-    return "\n\n".join([f"# {name}", intro, *chosen]) + "\n"
+    chosen = rng.sample(sections, k=rng.randint(2, 5))
+    return "\n\n".join([f"# {name}", intro, *chosen]) + "\n" + _papers(facts)
+
+
+def _papers(facts: Facts) -> str:
+    return "".join(f"\nSee [{i}](https://arxiv.org/abs/{i}).\n" for i in facts["papers"])
 
 
 def _space_body(rng: Random, facts: Facts) -> str:

@@ -15,17 +15,9 @@ import numpy as np
 import polars as pl
 
 from hfkg_resources.sample_hub import cards
-from hfkg_resources.sample_hub.population import (
-    DAY,
-    FIRST_DAY,
-    KINDS,
-    LAST_DAY,
-    Population,
-    hex_digits,
-    id_at,
-    instant,
-    populate,
-)
+from hfkg_resources.sample_hub.drawing import DAY, FIRST_DAY, LAST_DAY, hex_digits, instant
+from hfkg_resources.sample_hub.population import Population, populate
+from hfkg_resources.sample_hub.repositories import KINDS, id_at
 
 MOMENT = pl.Datetime("ms", "UTC")
 
@@ -403,7 +395,6 @@ def _papers(population: Population, accounts: _Names, end: int) -> pl.DataFrame:
             user=pl.when(linked).then(user),
             status=pl.when(linked).then("status"),
             status_changed_at=pl.when(linked).then(_moment("linked_at")),
-            hidden=pl.lit(False),
         )
         .group_by("paper", maintain_order=True)
         .agg(

@@ -49,7 +49,7 @@ def new_crawl(server, tmp_path, faults):
             scope=Scope.parse(scope),
             social=social,
             day=str(DAY),
-            directory=tmp_path / "journals",
+            directory=tmp_path,
             output=tmp_path / "output.parquet",
             workers=4,
         )
