@@ -43,7 +43,7 @@ FAILED = (GaveUp, MalformedAnswer, BadRequest, RedirectLoop)
 UNREADABLE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 """What code that reads an answer raises when the answer has another shape than documented."""
 
-SHARD_BYTES = 64 * 1024 * 1024
+SHARD_CHARACTERS = 64 * 1024 * 1024
 """Text held in memory before a shard is written, whatever the number of units."""
 
 EXCERPT = 300
@@ -347,6 +347,11 @@ class StageJournal:
         return _table(self._set_aside, _SET_ASIDE)
 
     @property
+    def set_aside_count(self) -> int:
+        """Number of records that are no rows."""
+        return len(self._set_aside)
+
+    @property
     def _end(self) -> Path:
         return self.directory / "finished.json"
 
@@ -462,6 +467,27 @@ class _Outcome:
     rows: list[dict[str, Any]] = field(default_factory=list)
     error: Exception | None = None
 
+    @property
+    def characters(self) -> int:
+        """Length of the rows' texts: what bounds the memory of a shard of long ones."""
+        values = itertools.chain.from_iterable(
+            row.values() for row in self.rows if isinstance(row, dict)
+        )
+        return sum(len(value) for value in values if isinstance(value, str))
+
+    @property
+    def has_failed(self) -> bool:
+        return self.error is not None and not isinstance(self.error, WITHHELD)
+
+    @property
+    def unfetched(self) -> Unfetched:
+        """The record of a unit that gave no rows."""
+        if isinstance(self.error, WITHHELD):
+            return Unfetched(self.unit, self.error.status, self.error.reason)
+        status = self.error.status if isinstance(self.error, HubError) else None
+        reason = f"{type(self.error).__name__}: {self.error}"[:EXCERPT]
+        return Unfetched(self.unit, status, reason)
+
 
 class _Crew:
     """Threads that take units one by one; results wait in a bounded queue."""
@@ -531,60 +557,44 @@ def _concerns_all(error: Exception | None) -> bool:
 
 
 class _Shard:
-    """Results on their way to the journal."""
+    """Results on their way to the journal.
+
+    An interrupt may come between any two statements here. A result is taken in by one of them, so
+    that no unit is ever marked as done without its rows; at worst it is fetched again.
+    """
 
     def __init__(self, journal: StageJournal, progress: "_Progress") -> None:
         self._journal = journal
         self._progress = progress
-        self._clear()
-
-    def _clear(self) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._unit_of_row: list[str] = []
-        self._done: list[str] = []
-        self._missing: list[Unfetched] = []
-        self._failures: list[Unfetched] = []
-        self._bytes = 0
+        self._outcomes: list[_Outcome] = []
+        self._characters = 0
         self._since = time.monotonic()
 
     def add(self, outcome: _Outcome) -> None:
-        error = outcome.error
-        if error is None:
-            self._done.append(outcome.unit)
-            self._rows += outcome.rows
-            self._unit_of_row += itertools.repeat(outcome.unit, len(outcome.rows))
-            self._bytes += sum(
-                len(value)
-                for row in outcome.rows
-                for value in (row.values() if isinstance(row, dict) else ())
-                if isinstance(value, str)
-            )
-            return
-        status = error.status if isinstance(error, HubError) else None
-        if isinstance(error, WITHHELD):
-            self._missing.append(Unfetched(outcome.unit, status, error.reason))
-        else:
-            reason = f"{type(error).__name__}: {error}"[:EXCERPT]
-            self._failures.append(Unfetched(outcome.unit, status, reason))
+        self._outcomes.append(outcome)
+        self._characters += outcome.characters
 
     def is_due(self, units: int, seconds: float) -> bool:
-        size = len(self._done) + len(self._missing) + len(self._failures)
-        return size >= units or (
-            size > 0 and (self._bytes >= SHARD_BYTES or time.monotonic() - self._since >= seconds)
+        return len(self._outcomes) >= units or (
+            bool(self._outcomes)
+            and (self._characters >= SHARD_CHARACTERS or time.monotonic() - self._since >= seconds)
         )
 
     def flush(self) -> None:
-        rows, unit_of_row = self._rows, self._unit_of_row
-        done, missing, failures = self._done, self._missing, self._failures
-        self._clear()
-        if not (done or missing or failures):
+        outcomes, self._outcomes = self._outcomes, []
+        self._characters, self._since = 0, time.monotonic()
+        if not outcomes:
             return
-        frame, aside = self._journal.table.validate(rows)
+        done = [outcome for outcome in outcomes if outcome.error is None]
+        unit_of_row = [outcome.unit for outcome in done for _ in outcome.rows]
+        frame, aside = self._journal.table.validate(
+            [row for outcome in done for row in outcome.rows]
+        )
         self._journal.append(
             frame,
-            units=done,
-            failures=failures,
-            missing=missing,
+            units=[outcome.unit for outcome in done],
+            failures=[one.unfetched for one in outcomes if one.has_failed],
+            missing=[one.unfetched for one in outcomes if isinstance(one.error, WITHHELD)],
             set_aside=[replace(one, unit=unit_of_row[one.index]) for one in aside],
             requests=self._progress.new_requests(),
         )
@@ -647,7 +657,7 @@ def crawl_walk(
     parse: Callable[[dict[str, Any]], dict[str, Any]],
     *,
     stop: Callable[[dict[str, Any]], bool] | None = None,
-    max_rows: int | None = None,
+    max_records: int | None = None,
     shard_pages: int = 20,
     log: logging.Logger,
 ) -> None:
@@ -660,7 +670,7 @@ def crawl_walk(
         params: its query.
         parse: turns a record as served into a raw row; what it cannot read is set aside.
         stop: ends the walk before the first record it is true of.
-        max_rows: ends the walk after so many records that could be parsed.
+        max_records: ends the walk after so many records, those set aside included.
         shard_pages: pages per shard.
         log: for progress.
 
@@ -674,13 +684,13 @@ def crawl_walk(
         return
     started_at = journal.cursor
     pages = client.pages(started_at or path, None if started_at else params)
-    walk = _Walk(journal, client, parse, stop, max_rows)
+    walk = _Walk(journal, client, parse, stop, max_records)
     progress = _Progress(log, path, None, client.limits.snapshot)
     try:
         for page in pages:
             walk.take(page.records, page.next_url)
             progress.count(len(page.records))
-            if walk.cursor is None:
+            if walk.is_over:
                 break
             if walk.pages >= shard_pages:
                 walk.flush()
@@ -688,6 +698,15 @@ def crawl_walk(
     finally:
         walk.flush()
     journal.finish()
+
+
+@dataclass(frozen=True)
+class _ParsedPage:
+    """A page's rows, what of it is none, and where the walk goes on behind it."""
+
+    rows: list[dict[str, Any]]
+    aside: list[SetAside]
+    cursor: str | None
 
 
 class _Walk:
@@ -699,26 +718,33 @@ class _Walk:
         client: "HubClient",
         parse: Callable[[dict[str, Any]], dict[str, Any]],
         stop: Callable[[dict[str, Any]], bool] | None,
-        max_rows: int | None,
+        max_records: int | None,
     ) -> None:
-        self.cursor = journal.cursor
-        self.pages = 0
         self._journal = journal
         self._client = client
         self._parse = parse
         self._stop = stop
-        self._room = None if max_rows is None else max_rows - journal.rows
-        self._rows: list[dict[str, Any]] = []
-        self._aside: list[SetAside] = []
+        self._max_records = max_records
+        self._pages: list[_ParsedPage] = []
         self._sent = client.requests.total()
 
+    @property
+    def pages(self) -> int:
+        """Pages taken and not committed."""
+        return len(self._pages)
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self._pages) and self._pages[-1].cursor is None
+
     def take(self, records: Sequence[dict[str, Any]], next_url: str | None) -> None:
-        """Parses a page and moves the cursor behind it, or to None where the walk ends."""
+        """Parses a page; the cursor behind it is None where the walk ends."""
         rows: list[dict[str, Any]] = []
         aside: list[SetAside] = []
         over = next_url is None
+        taken = sum(len(page.rows) + len(page.aside) for page in self._pages)
         for index, record in enumerate(records):
-            if self._is_full(len(rows)):
+            if self._is_full(taken + len(rows) + len(aside)):
                 break
             try:
                 if self._stop is not None and self._stop(record):
@@ -727,30 +753,27 @@ class _Walk:
                 rows.append(self._parse(record))
             except UNREADABLE as error:
                 aside.append(SetAside.unparsed(index, record, error))
-        over = over or self._is_full(len(rows))
-        # All at once, so that an interrupt finds no half page.
-        self._rows += rows
-        self._aside += aside
-        self.pages += 1
-        self.cursor = None if over or next_url is None else self._client.path_of(next_url)
+        over = over or self._is_full(taken + len(rows) + len(aside))
+        cursor = None if over or next_url is None else self._client.path_of(next_url)
+        # One statement takes in the page with its cursor: an interrupt finds no half page.
+        self._pages.append(_ParsedPage(rows, aside, cursor))
 
-    def _is_full(self, more: int) -> bool:
-        return self._room is not None and len(self._rows) + more >= self._room
+    def _is_full(self, taken: int) -> bool:
+        # Rows that turn out unfit when they are committed move from the first count to the second.
+        before = self._journal.rows + self._journal.set_aside_count
+        return self._max_records is not None and before + taken >= self._max_records
 
     def flush(self) -> None:
         """Commits the pages taken since the last time, with the cursor after them."""
-        if not self.pages:
+        pages, self._pages = self._pages, []
+        if not pages:
             return
-        rows, aside, self.pages = self._rows, self._aside, 0
-        self._rows, self._aside = [], []
-        if self._room is not None:
-            self._room -= len(rows)
-        frame, unfit = self._journal.table.validate(rows)
+        frame, unfit = self._journal.table.validate([row for page in pages for row in page.rows])
         sent, self._sent = self._sent, self._client.requests.total()
         self._journal.append(
             frame,
             units=(),
-            set_aside=[*aside, *unfit],
-            cursor=self.cursor,
+            set_aside=[*(one for page in pages for one in page.aside), *unfit],
+            cursor=pages[-1].cursor,
             requests=self._sent - sent,
         )

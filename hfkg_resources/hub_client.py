@@ -214,15 +214,16 @@ class HubClient:
         again = 0
         next_url: str | None = self._absolute(path_or_url)
         while next_url is not None:
-            seen.add(next_url)
-            answer, records = self._get(next_url, params, decode=orjson.loads)
+            page_url = next_url
+            seen.add(page_url)
+            answer, records = self._get(page_url, params, decode=orjson.loads)
             if not isinstance(records, list):
                 raise MalformedAnswer("not a list", url=answer.url, status=answer.status)
             next_url, params = self._next_url(answer), None
             if next_url in seen:
-                # An empty page may be a hiccup that asks to be read again; a full one leads on.
+                # An empty page that leads to itself is a hiccup: it is read again, a few times.
                 again += 1
-                if records or again > EMPTY_PAGES:
+                if records or next_url != page_url or again > EMPTY_PAGES:
                     raise RedirectLoop("the next page was read before", url=next_url)
             yield Page(records, next_url)
 

@@ -126,12 +126,12 @@ class Crawl:
         params: dict[str, Any],
         parse: Callable[[dict[str, Any]], dict[str, Any]],
         *,
-        max_rows: int | None = None,
+        max_records: int | None = None,
     ) -> pl.LazyFrame:
         """Rows of a listing, page by page; goes on at the stored cursor after an interruption."""
-        journal = self._journal(stage, columns, path, params, max_rows)
+        journal = self._journal(stage, columns, path, params, max_records)
         if not journal.finished:
-            crawl_walk(journal, self.client, path, params, parse, max_rows=max_rows, log=log)
+            crawl_walk(journal, self.client, path, params, parse, max_records=max_records, log=log)
         return self._finish(stage, journal, expected=None)
 
     def units(

@@ -1,5 +1,6 @@
 """Stages of a crawl: strict rows, committed shards, and going on after any interruption."""
 
+import contextlib
 import logging
 import signal
 import subprocess
@@ -274,14 +275,35 @@ def test_trouble_of_the_whole_crawl_ends_it_and_keeps_what_is_finished(tmp_path,
 def test_an_interrupt_keeps_what_is_finished(tmp_path):
     def fetch(unit):
         if unit == "u5":
+            time.sleep(0.3)  # until the first five have been taken in
             signal.raise_signal(signal.SIGINT)
-            time.sleep(0.2)
+            time.sleep(0.3)
         return [{"id": unit}]
 
     journal = StageJournal(tmp_path, TABLE)
     with pytest.raises(KeyboardInterrupt):
         crawl_units(journal, [f"u{n}" for n in range(10_000)], fetch, workers=1, log=log)
-    assert ids(StageJournal(tmp_path, TABLE))[:5] == [f"u{n}" for n in range(5)]
+    again = StageJournal(tmp_path, TABLE)
+    assert ids(again)[:5] == [f"u{n}" for n in range(5)]
+    assert set(ids(again)) == again.done
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_any_moment_marks_no_unit_as_done_without_its_rows(tmp_path):
+    units = [f"u{number}" for number in range(3_000)]
+    for moment in range(12):
+        directory = tmp_path / str(moment)
+        timer = threading.Timer(0.002 + 0.004 * moment, signal.raise_signal, (signal.SIGINT,))
+        # Inside a library's own code an interrupt may come out as another error.
+        with contextlib.suppress(KeyboardInterrupt, Exception):
+            timer.start()
+            crawl_units(
+                StageJournal(directory, TABLE), units, lambda unit: [{"id": unit}],
+                workers=2, shard_units=50, log=log,
+            )  # fmt: skip
+            time.sleep(1)
+        again = StageJournal(directory, TABLE)
+        assert sorted(ids(again)) == sorted(again.done)
 
 
 def test_a_slow_shard_is_written_after_its_time(tmp_path):
@@ -445,13 +467,25 @@ def test_records_that_cannot_be_parsed_are_set_aside(tmp_path, listing):
 def test_a_walk_ends_after_so_many_rows_and_resumed_it_counts_those_it_has(tmp_path, listing):
     listing.broken_page = 1
     with pytest.raises(errors.GaveUp):
-        walk(StageJournal(tmp_path, TABLE), listing, max_rows=13)
+        walk(StageJournal(tmp_path, TABLE), listing, max_records=13)
     listing.broken_page = None
     journal = StageJournal(tmp_path, TABLE)
-    walk(journal, listing, max_rows=13)
+    walk(journal, listing, max_records=13)
     assert ids(journal) == EVERYTHING[:13]
     assert journal.finished
     assert listing.asked[-1] == "/api/models?cursor=2"
+
+
+@pytest.mark.parametrize("shard_pages", [1, 2, 20])
+def test_where_a_walk_ends_does_not_depend_on_shards_though_records_are_set_aside(
+    tmp_path, listing, shard_pages
+):
+    def parse(record):
+        return {"id": 5} if record["id"].endswith("-0") else record
+
+    journal = StageJournal(tmp_path, TABLE)
+    walk(journal, listing, parse, max_records=13, shard_pages=shard_pages)
+    assert ids(journal) == [one for one in EVERYTHING[:13] if not one.endswith("-0")]
 
 
 def test_a_walk_stops_before_the_record_that_says_so(tmp_path, listing):

@@ -365,6 +365,23 @@ def test_a_next_page_that_was_read_before_ends_the_walk(hub):
     assert len(hub.seen) == 2
 
 
+def test_an_empty_page_that_leads_to_itself_is_read_again_but_not_for_ever(hub):
+    itself = f"{hub.url}/api/models?cursor=a"
+    hub.replies["/api/models"] = [page([1], itself), page([], itself), page([2])]
+    with client_of(hub) as client:
+        assert [one.records for one in client.pages("/api/models")] == [[1], [], [2]]
+    hub.replies["/api/models"] = [page([1], itself), *[page([], itself)] * 9]
+    with client_of(hub) as client, pytest.raises(errors.RedirectLoop):
+        list(client.pages("/api/models"))
+
+
+def test_an_empty_page_that_leads_back_to_another_one_ends_the_walk(hub):
+    first, second = (f"{hub.url}/api/models?cursor={name}" for name in "ab")
+    hub.replies["/api/models"] = [page([1], first), page([2], second), page([], first)]
+    with client_of(hub) as client, pytest.raises(errors.RedirectLoop):
+        list(client.pages("/api/models"))
+
+
 def test_a_page_that_is_no_list_is_malformed(hub):
     hub.replies["/api/models"] = [Reply(body=b'{"error":"x"}')]
     with client_of(hub) as client, pytest.raises(errors.MalformedAnswer):

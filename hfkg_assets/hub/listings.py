@@ -68,7 +68,7 @@ def list_repositories(crawl: Crawl, kind: str, columns: tuple[Column, ...]) -> p
             f"/api/{kind}",
             {"limit": PAGE, "sort": "createdAt", **filters, "expand": list(EXPAND[kind])},
             parse_repository,
-            max_rows=crawl.scope.limit or None,
+            max_records=crawl.scope.limit or None,
         )
         for stage, filters in _walks(crawl, kind)
     ]
