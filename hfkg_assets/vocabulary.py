@@ -11,7 +11,7 @@ reads them. The published counts are those of HuggingKG's snapshot of 15 Decembe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -571,6 +571,11 @@ ENTITIES: Mapping[str, EntityType] = MappingProxyType({e.name: e for e in _ENTIT
 RELATIONS: Mapping[str, RelationType] = MappingProxyType({r.name: r for r in _RELATIONS})
 """The 30 relation types by name, in HuggingKG's order."""
 
+REPOSITORY_TYPES: tuple[str, ...] = tuple(
+    entity.name for entity in _ENTITIES if entity.id_pattern == REPOSITORY_ID
+)
+"""The entity types that are repositories: their ids can be renamed."""
+
 LINEAGE: tuple[str, ...] = tuple(r.name for r in _RELATIONS if r.subject == r.object == "model")
 """The relations from a base model to a derived one."""
 
@@ -578,8 +583,3 @@ LINEAGE: tuple[str, ...] = tuple(r.name for r in _RELATIONS if r.subject == r.ob
 def edge_attributes() -> tuple[Column, ...]:
     """The attributes of all relations, each once: the columns of `graph/edge` beside its ends."""
     return tuple({c.name: c for r in _RELATIONS for c in r.attributes}.values())
-
-
-def entity_tables() -> Iterable[str]:
-    """Asset keys of the entity tables."""
-    return (f"entity/{name}" for name in ENTITIES)

@@ -9,18 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.listings import KINDS, now
+from hfkg_assets.hub.crawling import as_hub_date, crawl_asset, now, observed_now
 from hfkg_assets.knowledge_graph.relations import namespace
-from hfkg_assets.snapshots import snapshot_asset
 from hfkg_resources.errors import NotFound
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.sources import Crawl, HubSource
+from hfkg_resources.sources import Crawl
 from hfkg_resources.table_schema import schema_of
-from hfkg_resources.warehouse import Warehouse
 
 
 def seen_names(
@@ -83,8 +80,7 @@ def fetch_overview(client: HubClient, kind: str | None, name: str) -> dict[str, 
 
 def created_at(object_id: str) -> str:
     """Creation moment that the first four bytes of a Mongo ObjectId hold, as the Hub writes it."""
-    moment = datetime.fromtimestamp(int(object_id[:8], 16), UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return as_hub_date(datetime.fromtimestamp(int(object_id[:8], 16), UTC))
 
 
 def crawl_accounts(crawl: Crawl, seen: pl.DataFrame) -> pl.LazyFrame:
@@ -97,9 +93,7 @@ def crawl_accounts(crawl: Crawl, seen: pl.DataFrame) -> pl.LazyFrame:
         return [fetch_overview(crawl.client, None if kind == "?" else kind, name)]
 
     overviews = crawl.units("accounts", observations.ACCOUNTS, units.to_series().to_list(), fetch)
-    told = seen.join(asked, on="name", how="anti").with_columns(
-        pl.lit(now()).str.to_datetime(time_unit="ms", time_zone="UTC").alias("observed_at")
-    )
+    told = seen.join(asked, on="name", how="anti").with_columns(observed_now())
     empty = pl.LazyFrame(schema=schema_of(observations.ACCOUNTS))
     return (
         pl.concat([empty, overviews, told.lazy()], how="diagonal_relaxed")
@@ -108,7 +102,7 @@ def crawl_accounts(crawl: Crawl, seen: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/accounts",
     description=(
         "Every account with its kind and counters: `GET /api/users/{name}/overview` and "
@@ -123,13 +117,9 @@ def crawl_accounts(crawl: Crawl, seen: pl.DataFrame) -> pl.LazyFrame:
         "papers": "hub/papers",
         "likers": "hub/likers",
     },
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
 def hub_accounts(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
+    crawl: Crawl,
     models: pl.LazyFrame,
     datasets: pl.LazyFrame,
     spaces: pl.LazyFrame,
@@ -137,6 +127,5 @@ def hub_accounts(
     papers: pl.LazyFrame,
     likers: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        seen = seen_names([models, datasets, spaces], collections, papers, likers)
-        return crawl_accounts(crawl, seen)
+    seen = seen_names([models, datasets, spaces], collections, papers, likers)
+    return crawl_accounts(crawl, seen)

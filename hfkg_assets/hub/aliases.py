@@ -9,18 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.listings import KINDS, now
-from hfkg_assets.snapshots import snapshot_asset
-from hfkg_assets.vocabulary import RELATIONS, REPOSITORY_ID, Items, ListColumn, Tag
-from hfkg_resources.sources import Crawl, HubSource
+from hfkg_assets.hub.crawling import crawl_asset, now, observed_now
+from hfkg_assets.vocabulary import (
+    RELATIONS,
+    REPOSITORY_ID,
+    REPOSITORY_TYPES,
+    Items,
+    ListColumn,
+    Tag,
+)
+from hfkg_resources.sources import Crawl
 from hfkg_resources.table_schema import schema_of
-from hfkg_resources.warehouse import Warehouse
-
-KINDS_WITH_NAMES = ("model", "dataset", "space")
 
 
 def references(tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -37,13 +39,13 @@ def references(tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
         table = tables.get(relation.sources[0])
         other = relation.object
         match relation.rule:
-            case Tag(prefix=prefix) if table is not None and other in KINDS_WITH_NAMES:
+            case Tag(prefix=prefix) if table is not None and other in REPOSITORY_TYPES:
                 tags = pl.col("tags").list.filter(pl.element().str.starts_with(prefix))
                 ids = table.select(id=tags).explode("id")
                 ids = ids.with_columns(pl.col("id").str.strip_prefix(prefix))
             case ListColumn(column=column) if table is not None:
                 ids = table.select(id=column).explode("id")
-            case Items(item_type=item) if table is not None and item in KINDS_WITH_NAMES:
+            case Items(item_type=item) if table is not None and item in REPOSITORY_TYPES:
                 items = table.select("items").explode("items").unnest("items")
                 ids = items.filter(pl.col("type") == item).select("id")
             case _:
@@ -109,22 +111,21 @@ def crawl_aliases(
 
     units = left.select(pl.format("{}:{}", "kind", "id")).to_series().sort().to_list()
     looked_up = crawl.units("aliases", observations.ALIASES, units, fetch)
-    moment = pl.lit(now()).str.to_datetime(time_unit="ms", time_zone="UTC").alias("observed_at")
     unit = pl.col("unit").str.splitn(":", 2).struct
     missing = crawl.missing("aliases").select(
         unit.field("field_0").alias("kind"),
         unit.field("field_1").alias("id"),
         pl.lit("missing").alias("via"),
-        moment,
+        observed_now(),
     )
-    by_case = settled.with_columns(pl.lit("case").alias("via"), moment)
+    by_case = settled.with_columns(pl.lit("case").alias("via"), observed_now())
     empty = pl.LazyFrame(schema=schema_of(observations.ALIASES))
     return pl.concat(
         [empty, looked_up, by_case.lazy(), missing.lazy()], how="diagonal_relaxed"
     ).sort("kind", "id")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/aliases",
     description="What referred ids that no listing holds stand for: redirects and letter case.",
     columns=observations.ALIASES,
@@ -134,20 +135,15 @@ def crawl_aliases(
         "spaces": "hub/spaces",
         "collections": "hub/collections",
     },
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
 def hub_aliases(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
+    crawl: Crawl,
     models: pl.LazyFrame,
     datasets: pl.LazyFrame,
     spaces: pl.LazyFrame,
     collections: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        listed = {"model": models, "dataset": datasets, "space": spaces}
-        tables = {f"hub/{kind}s": frame for kind, frame in listed.items()}
-        referred = references({**tables, "hub/collections": collections})
-        return crawl_aliases(crawl, referred, listed)
+    listed = {"model": models, "dataset": datasets, "space": spaces}
+    tables = {f"hub/{kind}s": frame for kind, frame in listed.items()}
+    referred = references({**tables, "hub/collections": collections})
+    return crawl_aliases(crawl, referred, listed)

@@ -13,13 +13,11 @@ import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.listings import KINDS, now
-from hfkg_assets.snapshots import snapshot_asset
+from hfkg_assets.hub.crawling import crawl_asset, now, observed_now
 from hfkg_resources.errors import BadRequest, NotFound
 from hfkg_resources.hub_client import Answer, HubClient
-from hfkg_resources.sources import Crawl, HubSource
+from hfkg_resources.sources import Crawl
 from hfkg_resources.table_schema import schema_of
-from hfkg_resources.warehouse import Warehouse
 
 CAP = 100 * 1024 * 1024
 """Bytes of a README that are read at most."""
@@ -98,7 +96,7 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
     withheld = crawl.missing(stage).select(
         pl.col("unit").alias("id"),
         pl.col("reason").alias("status"),
-        pl.lit(now()).str.to_datetime(time_unit="ms", time_zone="UTC").alias("observed_at"),
+        observed_now(),
     )
     empty = pl.LazyFrame(schema=schema_of(observations.CARDS))
     return pl.concat([empty, cards, withheld.lazy()], how="diagonal_relaxed").sort("id")
@@ -107,22 +105,18 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
 def card_asset(kind: str) -> dg.AssetsDefinition:
     """The asset of one kind's READMEs (`models` or `datasets`)."""
 
-    @snapshot_asset(
+    @crawl_asset(
         f"hub/{kind.removesuffix('s')}_cards",
         description=f"README.md of the {kind} that have one, at the listing's commit.",
         columns=observations.CARDS,
         ins={"repositories": f"hub/{kind}"},
-        kinds=KINDS,
-        tags={"bucket": "resolvers"},
+        bucket="resolvers",
     )
     def cards(
-        context: dg.AssetExecutionContext,
-        hub: HubSource,
-        warehouse: dg.ResourceParam[Warehouse],
+        crawl: Crawl,
         repositories: pl.LazyFrame,
     ) -> pl.LazyFrame:
-        with hub.crawl(context, warehouse) as crawl:
-            return crawl_cards(crawl, kind, repositories)
+        return crawl_cards(crawl, kind, repositories)
 
     return cards
 

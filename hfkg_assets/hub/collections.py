@@ -7,14 +7,12 @@ detail. A scope other than `all` keeps the collections that show something of th
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.listings import KINDS, PAGE, now
-from hfkg_assets.snapshots import snapshot_asset
-from hfkg_resources.sources import Crawl, HubSource
-from hfkg_resources.warehouse import Warehouse
+from hfkg_assets.hub.crawling import crawl_asset, now
+from hfkg_assets.hub.listings import PAGE
+from hfkg_resources.sources import Crawl
 
 SHOWN = 4
 """Items that a listing row shows at most."""
@@ -75,7 +73,7 @@ def crawl_collections(crawl: Crawl, in_scope: pl.LazyFrame | None) -> pl.LazyFra
     )
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/collections",
     description=(
         "All collections with their items: `GET /api/collections`, and "
@@ -83,20 +81,15 @@ def crawl_collections(crawl: Crawl, in_scope: pl.LazyFrame | None) -> pl.LazyFra
     ),
     columns=observations.COLLECTIONS,
     ins={"models": "hub/models", "datasets": "hub/datasets", "spaces": "hub/spaces"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
 def hub_collections(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
+    crawl: Crawl,
     models: pl.LazyFrame,
     datasets: pl.LazyFrame,
     spaces: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        kinds = {"model": models, "dataset": datasets, "space": spaces}
-        in_scope = pl.concat(
-            frame.select(pl.lit(kind).alias("type"), "id") for kind, frame in kinds.items()
-        )
-        return crawl_collections(crawl, None if crawl.scope.kind == "all" else in_scope)
+    kinds = {"model": models, "dataset": datasets, "space": spaces}
+    in_scope = pl.concat(
+        frame.select(pl.lit(kind).alias("type"), "id") for kind, frame in kinds.items()
+    )
+    return crawl_collections(crawl, None if crawl.scope.kind == "all" else in_scope)

@@ -6,17 +6,14 @@ are sorted by creation, which never changes, so that rows do not move between pa
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.snapshots import snapshot_asset
-from hfkg_resources.sources import Crawl, HubSource
+from hfkg_assets.hub.crawling import crawl_asset, now
+from hfkg_resources.sources import Crawl
 from hfkg_resources.table_schema import Column
-from hfkg_resources.warehouse import Warehouse
 
 PAGE = 1_000
 
@@ -30,13 +27,6 @@ EXPAND = {
     "spaces": (*_SHARED, "sdk", "models", "datasets"),
 }
 """The fields asked for, per listing."""
-
-KINDS = ("huggingface", "parquet")
-
-
-def now() -> str:
-    """The present moment as the Hub writes dates."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_repository(record: dict[str, Any]) -> dict[str, Any]:
@@ -117,109 +107,77 @@ def using(spaces: pl.LazyFrame, models: pl.LazyFrame, datasets: pl.LazyFrame) ->
     return spaces.join(wanted, on="id", how="semi", maintain_order="left")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/tasks",
     description="The Hub's task pages: `GET /api/tasks`.",
     columns=observations.TASKS,
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_tasks(
-    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
+def hub_tasks(crawl: Crawl) -> pl.LazyFrame:
 
-        def fetch(path: str) -> list[dict[str, Any]]:
-            pages = crawl.client.get_json(path)
-            return [
-                {"id": task["id"], "label": task["label"], "observed_at": now()}
-                for task in pages.values()
-            ]
+    def fetch(path: str) -> list[dict[str, Any]]:
+        pages = crawl.client.get_json(path)
+        return [
+            {"id": task["id"], "label": task["label"], "observed_at": now()}
+            for task in pages.values()
+        ]
 
-        return crawl.units("tasks", observations.TASKS, ["/api/tasks"], fetch).sort("id")
+    return crawl.units("tasks", observations.TASKS, ["/api/tasks"], fetch).sort("id")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/tags",
     description="The tag vocabularies: `GET /api/{models,datasets}-tags-by-type`.",
     columns=observations.TAGS,
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_tags(
-    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
+def hub_tags(crawl: Crawl) -> pl.LazyFrame:
 
-        def fetch(kind: str) -> list[dict[str, Any]]:
-            groups = crawl.client.get_json(f"/api/{kind}s-tags-by-type")
-            return [
-                {
-                    "kind": kind,
-                    "type": group,
-                    "id": tag["id"],
-                    "label": tag.get("label"),
-                    "observed_at": now(),
-                }
-                for group, tags in groups.items()
-                for tag in tags
-            ]
+    def fetch(kind: str) -> list[dict[str, Any]]:
+        groups = crawl.client.get_json(f"/api/{kind}s-tags-by-type")
+        return [
+            {
+                "kind": kind,
+                "type": group,
+                "id": tag["id"],
+                "label": tag.get("label"),
+                "observed_at": now(),
+            }
+            for group, tags in groups.items()
+            for tag in tags
+        ]
 
-        rows = crawl.units("tags", observations.TAGS, ["model", "dataset"], fetch)
-        return rows.sort("kind", "type", "id")
+    rows = crawl.units("tags", observations.TAGS, ["model", "dataset"], fetch)
+    return rows.sort("kind", "type", "id")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/models",
     description="The model listing: `GET /api/models?expand=…`, a thousand rows a page.",
     columns=observations.MODELS,
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_models(
-    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        models = list_repositories(crawl, "models", observations.MODELS)
-        return most_downloaded(models, crawl.scope.share) if crawl.scope.kind == "top" else models
+def hub_models(crawl: Crawl) -> pl.LazyFrame:
+    models = list_repositories(crawl, "models", observations.MODELS)
+    return most_downloaded(models, crawl.scope.share) if crawl.scope.kind == "top" else models
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/datasets",
     description="The dataset listing: `GET /api/datasets?expand=…`, a thousand rows a page.",
     columns=observations.DATASETS,
     ins={"models": "hub/models"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_datasets(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
-    models: pl.LazyFrame,
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        datasets = list_repositories(crawl, "datasets", observations.DATASETS)
-        return trained_on(datasets, models) if crawl.scope.kind == "top" else datasets
+def hub_datasets(crawl: Crawl, models: pl.LazyFrame) -> pl.LazyFrame:
+    datasets = list_repositories(crawl, "datasets", observations.DATASETS)
+    return trained_on(datasets, models) if crawl.scope.kind == "top" else datasets
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/spaces",
     description="The Space listing with the models and datasets each uses: `GET /api/spaces`.",
     columns=observations.SPACES,
     ins={"models": "hub/models", "datasets": "hub/datasets"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_spaces(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
-    models: pl.LazyFrame,
-    datasets: pl.LazyFrame,
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        spaces = list_repositories(crawl, "spaces", observations.SPACES)
-        if crawl.scope.kind in ("top", "task"):
-            return using(spaces, models, datasets)
-        return spaces
+def hub_spaces(crawl: Crawl, models: pl.LazyFrame, datasets: pl.LazyFrame) -> pl.LazyFrame:
+    spaces = list_repositories(crawl, "spaces", observations.SPACES)
+    if crawl.scope.kind in ("top", "task"):
+        return using(spaces, models, datasets)
+    return spaces

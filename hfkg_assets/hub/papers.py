@@ -7,16 +7,13 @@ does not hold. With a scope other than `all` only the cited papers are asked for
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.listings import KINDS, now
+from hfkg_assets.hub.crawling import crawl_asset, now
 from hfkg_assets.knowledge_graph.relations import without_version
-from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import ARXIV_ID
-from hfkg_resources.sources import Crawl, HubSource
-from hfkg_resources.warehouse import Warehouse
+from hfkg_resources.sources import Crawl
 
 PAPERS_PAGE = 100
 
@@ -77,7 +74,7 @@ def crawl_papers(crawl: Crawl, cited: pl.LazyFrame) -> pl.LazyFrame:
     return pl.concat([known, looked_up]).unique("id", keep="last", maintain_order=True).sort("id")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/papers",
     description=(
         "Indexed papers with their authors: `GET /api/papers`, and `GET /api/papers/{id}` for "
@@ -85,16 +82,11 @@ def crawl_papers(crawl: Crawl, cited: pl.LazyFrame) -> pl.LazyFrame:
     ),
     columns=observations.PAPERS,
     ins={"models": "hub/models", "datasets": "hub/datasets", "collections": "hub/collections"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
 def hub_papers(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
+    crawl: Crawl,
     models: pl.LazyFrame,
     datasets: pl.LazyFrame,
     collections: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        return crawl_papers(crawl, cited_ids(models, datasets, collections))
+    return crawl_papers(crawl, cited_ids(models, datasets, collections))

@@ -7,15 +7,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.listings import KINDS, now
-from hfkg_assets.snapshots import snapshot_asset
+from hfkg_assets.hub.crawling import crawl_asset, now
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.sources import HubSource
-from hfkg_resources.warehouse import Warehouse
+from hfkg_resources.sources import Crawl
 
 MEMBERS_PAGE = 10_000
 
@@ -86,64 +83,43 @@ def members_of(client: HubClient) -> Callable[[str], list[dict[str, Any]]]:
     return fetch
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/likers",
     description="Who likes what: `GET /api/{kind}/{id}/likers` of repositories with likes.",
     columns=observations.LIKERS,
     ins={"models": "hub/models", "datasets": "hub/datasets", "spaces": "hub/spaces"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
 def hub_likers(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
+    crawl: Crawl,
     models: pl.LazyFrame,
     datasets: pl.LazyFrame,
     spaces: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        repositories = {"model": models, "dataset": datasets, "space": spaces}
-        units = liked(repositories) if crawl.social else []
-        rows = crawl.units("likers", observations.LIKERS, units, likers_of(crawl.client))
-        return rows.sort("repo_kind", "repo_id", "user")
+    repositories = {"model": models, "dataset": datasets, "space": spaces}
+    units = liked(repositories) if crawl.social else []
+    rows = crawl.units("likers", observations.LIKERS, units, likers_of(crawl.client))
+    return rows.sort("repo_kind", "repo_id", "user")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/followers",
     description="Who follows whom: `GET /api/{users,organizations}/{name}/followers`.",
     columns=observations.FOLLOWERS,
     ins={"accounts": "hub/accounts"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_followers(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
-    accounts: pl.LazyFrame,
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        units = followed(accounts) if crawl.social else []
-        rows = crawl.units("followers", observations.FOLLOWERS, units, followers_of(crawl.client))
-        return rows.sort("kind", "name", "user")
+def hub_followers(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    units = followed(accounts) if crawl.social else []
+    rows = crawl.units("followers", observations.FOLLOWERS, units, followers_of(crawl.client))
+    return rows.sort("kind", "name", "user")
 
 
-@snapshot_asset(
+@crawl_asset(
     "hub/members",
     description="Members of organizations: `GET /api/organizations/{name}/members`.",
     columns=observations.MEMBERS,
     ins={"accounts": "hub/accounts"},
-    kinds=KINDS,
-    tags={"bucket": "api"},
 )
-def hub_members(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    warehouse: dg.ResourceParam[Warehouse],
-    accounts: pl.LazyFrame,
-) -> pl.LazyFrame:
-    with hub.crawl(context, warehouse) as crawl:
-        units = peopled(accounts)
-        rows = crawl.units("members", observations.MEMBERS, units, members_of(crawl.client))
-        return rows.sort("org", "user")
+def hub_members(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    units = peopled(accounts)
+    rows = crawl.units("members", observations.MEMBERS, units, members_of(crawl.client))
+    return rows.sort("org", "user")

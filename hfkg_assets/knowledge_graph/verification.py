@@ -14,7 +14,7 @@ import polars as pl
 
 from hfkg_assets.knowledge_graph.relations import without_version
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
-from hfkg_assets.vocabulary import ENTITIES, RELATIONS, RelationType
+from hfkg_assets.vocabulary import ENTITIES, RELATIONS, REPOSITORY_TYPES, RelationType
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import SCHEMA_KEY, Warehouse, column_schema
 
@@ -25,9 +25,6 @@ REASONS = (
 
 STATUS_RANK = {"claimed_verified": 0, "admin_assigned": 1, "extracted_pending": 2}
 """Of several links between one paper and one user the best confirmed is kept."""
-
-ALIASED = ("model", "dataset", "space")
-"""Entity types whose ids can be renamed."""
 
 REJECTED_SHARE = 0.25
 """Above this share of rejected assertions a relation's check warns."""
@@ -82,7 +79,7 @@ def verify(
 def _resolve(frame: pl.LazyFrame, end: str, entity: str, aliases: pl.LazyFrame) -> pl.LazyFrame:
     if entity == "paper":
         return frame.with_columns(without_version(pl.col(end)))
-    if entity not in ALIASED:
+    if entity not in REPOSITORY_TYPES:
         return frame
     known = aliases.filter(pl.col("kind") == entity).drop_nulls("canonical_id")
     return (
