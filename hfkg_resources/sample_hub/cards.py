@@ -1,7 +1,8 @@
 """README texts of the sample Hub's repositories, in the manner of real ones.
 
 Belongs here: front matter, prose, templates, and the flaws that cards have. Does not: the facts
-they tell (`population`), the wording of tasks (`task_wording`), how a README is sent (`server`).
+they tell (`repositories`, `models`), the wording of tasks (`task_wording`), how a README is sent
+(`server`).
 
 A card depends on its repository's facts and revision only. Some say plainly what the repository is
 for, some vaguely, some not at all: what a text classifier can learn from is there, but not always.

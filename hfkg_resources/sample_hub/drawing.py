@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from hfkg_resources.sample_hub import cast
+from hfkg_resources.table_schema import STRINGS
 
 SECOND, DAY = 1_000, 86_400_000
 NEVER = 2**62
@@ -118,7 +119,7 @@ def gathered(rows: np.ndarray, values: pl.Series, size: int) -> pl.Series:
         .agg("value")
     )
     every = pl.DataFrame({"row": np.arange(size)}).join(lists, on="row", how="left")
-    empty = pl.lit([], dtype=pl.List(pl.String))
+    empty = pl.lit([], dtype=STRINGS)
     return every.sort("row").select(pl.col("value").fill_null(empty)).to_series()
 
 

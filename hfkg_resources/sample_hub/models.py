@@ -38,6 +38,7 @@ from hfkg_resources.sample_hub.repositories import (
     template_citation,
     written,
 )
+from hfkg_resources.table_schema import STRINGS
 
 RELATIONS = {"adapter": 0.474, "finetune": 0.326, "merge": 0.061, "quantized": 0.139}
 DERIVED = 0.285
@@ -53,7 +54,7 @@ def make_models(
 ) -> pl.DataFrame:
     """All models; columns as in `Population.repositories`."""
     rng = generator(seed, "models")
-    nothing = pl.lit([], dtype=pl.List(pl.String))
+    nothing = pl.lit([], dtype=STRINGS)
     planted = planted_repositories(cast.MODELS).with_columns(
         pl.col("bases", "datasets").fill_null(nothing), pipeline_tag="topic"
     )

@@ -31,6 +31,7 @@ from hfkg_resources.sample_hub.drawing import (
     written_by_hand,
 )
 from hfkg_resources.sample_hub.people import Crowd
+from hfkg_resources.table_schema import STRINGS
 
 KINDS = ("model", "dataset", "space")
 CAST = {"model": cast.MODELS, "dataset": cast.DATASETS, "space": cast.SPACES}
@@ -44,14 +45,14 @@ LABELLED = {"model": 0.62, "dataset": 0.46}
 worlds have enough to learn from."""
 _PLANTED = {
     "created": pl.Int64, "topic": pl.String, "library": pl.String, "license": pl.String,
-    "language": pl.String, "popularity": pl.Float64, "extra_tasks": pl.List(pl.String),
-    "relation": pl.String, "bases": pl.List(pl.String), "datasets": pl.List(pl.String),
-    "papers": pl.List(pl.String), "free_tags": pl.List(pl.String), "layout": pl.String,
+    "language": pl.String, "popularity": pl.Float64, "extra_tasks": STRINGS,
+    "relation": pl.String, "bases": STRINGS, "datasets": STRINGS,
+    "papers": STRINGS, "free_tags": STRINGS, "layout": pl.String,
     "flaw": pl.String, "gated": pl.String, "gated_from": pl.Int64, "disabled_from": pl.Int64,
     "deleted": pl.Int64, "unlisted_likes": pl.Int64,
     "description": pl.String, "first_id": pl.String, "second_id": pl.String, "third_id": pl.String,
     "renamed_at": pl.Int64, "renamed_again_at": pl.Int64, "sdk": pl.String, "title": pl.String,
-    "emoji": pl.String, "models": pl.List(pl.String),
+    "emoji": pl.String, "models": STRINGS,
 }  # fmt: skip
 
 _DATES = ("created", "deleted", "gated_from", "disabled_from")

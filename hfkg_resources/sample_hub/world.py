@@ -18,8 +18,7 @@ from hfkg_resources.sample_hub import cards
 from hfkg_resources.sample_hub.drawing import DAY, FIRST_DAY, LAST_DAY, hex_digits, instant
 from hfkg_resources.sample_hub.population import Population, populate
 from hfkg_resources.sample_hub.repositories import KINDS, id_at
-
-MOMENT = pl.Datetime("ms", "UTC")
+from hfkg_resources.table_schema import INSTANT
 
 _EDITED_TAG = "model_hub_mixin"
 _CACHED_DAYS = 4
@@ -178,7 +177,7 @@ def _alive(table: pl.DataFrame, end: int) -> np.ndarray:
 
 
 def _moment(column: str) -> pl.Expr:
-    return pl.col(column).cast(MOMENT)
+    return pl.col(column).cast(INSTANT)
 
 
 # -- Repositories ---------------------------------------------------------------------------------
@@ -210,7 +209,7 @@ def _repositories(
             pl.col("id").str.split("/").list.first()
         ),
         created_at=_moment("created"),
-        last_modified=(pl.col("created") + pl.col("revision") * pl.col("edit_every")).cast(MOMENT),
+        last_modified=(pl.col("created") + pl.col("revision") * pl.col("edit_every")).cast(INSTANT),
         disabled=pl.col("disabled_from") < end,
         gated=pl.when(pl.col("gated_from") < end).then("gated").otherwise(pl.lit("false")),
         downloads=(pl.col("popularity") * (1 - (-age_in_days / 20).exp()) * season).cast(pl.Int64),
@@ -351,7 +350,7 @@ def _collections(
         table.join(items, on="collection", how="left")
         .select(
             "_id", "slug", "title", "description", "owner", "owner_kind", "theme", "upvotes",
-            pl.max_horizontal("created", "last_added").cast(MOMENT).alias("last_updated"),
+            pl.max_horizontal("created", "last_added").cast(INSTANT).alias("last_updated"),
             "position", pl.col("items").fill_null(no_items),
         )
         .sort("_id")
