@@ -25,7 +25,7 @@ test: setup
 
 ui: setup
 	mkdir -p data
-	$(BIN)/dagster dev
+	$(BIN)/dagster dev -w workspace.yaml
 
 lint: setup
 	$(BIN)/ruff check .

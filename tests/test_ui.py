@@ -46,8 +46,7 @@ class RunningUI:
         self.process = subprocess.Popen(
             [
                 Path(sys.executable).with_name("dagster"), "dev",
-                "-m", "hfkg_assets.definitions", "-d", REPOSITORY, "-h", "127.0.0.1",
-                "-p", str(port),
+                "-w", REPOSITORY / "workspace.yaml", "-h", "127.0.0.1", "-p", str(port),
             ],
             env=environment, cwd=home, stdout=self.log, stderr=subprocess.STDOUT,
             # A process started in the background may ignore SIGINT, which is how dev is stopped.
@@ -151,7 +150,7 @@ def test_a_backfill_of_three_dates_gives_three_different_snapshots(ui):
                 "partitionSetName": "snapshot_partition_set",
                 "repositorySelector": {
                     "repositoryName": "__repository__",
-                    "repositoryLocationName": "hfkg_assets.definitions",
+                    "repositoryLocationName": "hfkg",
                 },
             },
             "partitionNames": DATES,
