@@ -39,6 +39,7 @@ class RunningUI:
         environment = {
             **os.environ,
             "DAGSTER_HOME": str(home),
+            "PYTHONPATH": str(REPOSITORY),
             "HFKG_ROOT": str(home / "data"),
             "HFKG_SAMPLE_REPOSITORIES": "300",
         }
