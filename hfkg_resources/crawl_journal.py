@@ -490,7 +490,12 @@ class _Outcome:
 
 
 class _Crew:
-    """Threads that take units one by one; results wait in a bounded queue."""
+    """Threads that take units one by one, each with a permit that comes back with its result.
+
+    The permits bound what waits in memory. The main thread touches only `SimpleQueue`s, which an
+    interrupt cannot leave locked: `queue.Queue` and `Event` hold locks of Python's own, and an
+    interrupt between taking one and noting it would make the next call wait for ever.
+    """
 
     def __init__(
         self, units: Sequence[str], fetch: Callable[[str], list[dict[str, Any]]], workers: int
@@ -498,9 +503,11 @@ class _Crew:
         self._units = iter(units)
         self._fetch = fetch
         self._taking = threading.Lock()
-        self._stop = threading.Event()
-        # Room for a result and a farewell of every thread: none can hang once it is dismissed.
-        self._results: queue.Queue[_Outcome | None] = queue.Queue(maxsize=2 * workers)
+        self._is_dismissed = False
+        self._results: queue.SimpleQueue[_Outcome | None] = queue.SimpleQueue()
+        self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(2 * workers):
+            self._permits.put(None)
         self._active = workers
         # Daemons: an interrupted crawl need not wait for answers that are still under way.
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
@@ -526,10 +533,13 @@ class _Crew:
                 raise outcome.error
             else:
                 yield outcome
+                self._permits.put(None)
 
     def dismiss(self) -> Iterator[_Outcome]:
         """Stops the threads; gives the results that are already there."""
-        self._stop.set()
+        self._is_dismissed = True
+        for _ in self._threads:  # those that wait for a permit are to see it too
+            self._permits.put(None)
         while True:
             try:
                 outcome = self._results.get_nowait()
@@ -539,7 +549,10 @@ class _Crew:
                 yield outcome
 
     def _work(self) -> None:
-        while not self._stop.is_set():
+        while True:
+            self._permits.get()
+            if self._is_dismissed:
+                break
             with self._taking:
                 unit = next(self._units, None)
             if unit is None:

@@ -288,6 +288,22 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     assert set(ids(again)) == again.done
 
 
+def test_an_interrupt_while_a_result_is_taken_in_keeps_the_unit_with_its_rows(tmp_path):
+    class InterruptsOnce(list):
+        has_interrupted = False
+
+        def __iter__(self):
+            if not self.has_interrupted:
+                self.has_interrupted = True
+                raise KeyboardInterrupt
+            return super().__iter__()
+
+    journal = StageJournal(tmp_path, TABLE)
+    with pytest.raises(KeyboardInterrupt):
+        crawl_units(journal, ["u"], lambda unit: InterruptsOnce([{"id": unit}]), log=log)
+    assert (ids(journal), journal.done) == (["u"], {"u"})
+
+
 @pytest.mark.slow
 def test_an_interrupt_at_any_moment_marks_no_unit_as_done_without_its_rows(tmp_path):
     units = [f"u{number}" for number in range(3_000)]

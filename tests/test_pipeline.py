@@ -168,3 +168,21 @@ def test_training_follows_on_the_stored_snapshot_and_the_summary_tells_everythin
     text = summary(platform.warehouse, DAY)
     for part in ("model_cite_paper", "object_missing", "transformer", "hfkg.duckdb", "make ui"):
         assert part in text
+
+
+def test_the_top_share_is_a_whole_small_snapshot_of_the_most_downloaded_models(
+    platform, tmp_path_factory
+):
+    small = Platform(tmp_path_factory.mktemp("top"))
+    small.environment["HFKG_SCOPE"] = "top:0.1"
+    small.environment["HFKG_SOCIAL"] = "off"
+    assert small.run("snapshot", DAY).success
+    everything = platform.warehouse.scan("hub/models", DAY).collect()
+    models = small.warehouse.scan("entity/model", DAY).collect()
+    assert models.height == int(everything.height * 0.1)
+    rest = everything.filter(~pl.col("id").is_in(models["id"].implode()))
+    assert models["downloads"].min() >= rest["downloads"].max()
+    likes = small.warehouse.scan("relation/user_like_model", DAY).collect()
+    assert likes.is_empty()
+    edges = small.warehouse.scan("graph/edge", DAY).collect()
+    assert edges.height > models.height
