@@ -6,7 +6,6 @@ small units, one long walk). Does not: what is asked of the Hub, nor how a reque
 
 import itertools
 import logging
-import os
 import queue
 import threading
 import time
@@ -19,6 +18,7 @@ import orjson
 import polars as pl
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
+from hfkg_resources.atomic_write import SUFFIX, write_atomically
 from hfkg_resources.errors import (
     BadRequest,
     Disabled,
@@ -319,14 +319,14 @@ class StageJournal:
             "requests": requests,
         }
         if frame.height:
-            _write(path, lambda file: frame.write_parquet(file, compression="zstd"))
+            write_atomically(path, lambda file: frame.write_parquet(file, compression="zstd"))
         text = orjson.dumps(manifest)
-        _write(path.with_suffix(".json"), lambda file: file.write_bytes(text))
+        write_atomically(path.with_suffix(".json"), lambda file: file.write_bytes(text))
         self._take_in(manifest, path)
 
     def finish(self) -> None:
         """Marks the end of the stage."""
-        _write(self._end, lambda file: file.write_bytes(b"{}"))
+        write_atomically(self._end, lambda file: file.write_bytes(b"{}"))
 
     def scan(self) -> pl.LazyFrame:
         """All rows, in the order they were committed."""
@@ -359,7 +359,7 @@ class StageJournal:
         """Removes what was not committed; returns the highest shard number ever used."""
         numbers = [0]
         for path in self.directory.iterdir():
-            if path.suffix == ".tmp":
+            if path.suffix == SUFFIX:
                 path.unlink()
             elif path.name.startswith("shard-"):
                 numbers.append(int(path.stem.removeprefix("shard-")))
@@ -382,18 +382,6 @@ class StageJournal:
         self._failures.update({one["unit"]: Unfetched(**one) for one in manifest["failures"]})
         for unit in settled:
             self._failures.pop(unit, None)
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes a file that is there whole or not at all, also after a power cut."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _table(records: Sequence[Any], schema: pl.Schema) -> pl.DataFrame:

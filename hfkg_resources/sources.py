@@ -21,6 +21,7 @@ import dagster as dg
 import polars as pl
 from pydantic import field_validator
 
+from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.crawl_journal import RecordTable, StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.settings import SettingError, one_of
@@ -196,10 +197,8 @@ class Crawl:
             requests=journal.requests,
         )
         self.reports.append(report)
-        path = self.directory / f"{stage}{REPORT}"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(json.dumps(asdict(report)).encode())
-        os.replace(temporary, path)
+        text = json.dumps(asdict(report)).encode()
+        write_atomically(self.directory / f"{stage}{REPORT}", lambda file: file.write_bytes(text))
         log.info(
             "%s: %d rows, %d of %d fetched, %d missing, %d failed, %d set aside, %d requests",
             stage, count, fetched, report.expected, missing, failed, report.set_aside,

@@ -6,9 +6,7 @@ about it. Does not: what any table means.
 """
 
 import hashlib
-import os
 import time
-import uuid
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.table_schema import Column
 
 PART = "part-0.parquet"
@@ -98,13 +97,7 @@ class Warehouse(dg.ConfigurableIOManager):
     ) -> Path:
         """Stores a table: written beside its place, then renamed into it."""
         path = self.path(key, day)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{PART}.{uuid.uuid4().hex}")
-        try:
-            frame.lazy().sink_parquet(temporary, compression="zstd")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(path, lambda file: frame.lazy().sink_parquet(file, compression="zstd"))
         return path
 
     # -- Dagster --------------------------------------------------------------------------------

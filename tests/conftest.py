@@ -2,6 +2,7 @@
 
 import logging
 import os
+from datetime import date
 
 import pytest
 
@@ -18,3 +19,17 @@ for name in [name for name in os.environ if name.startswith("HFKG_")]:
 def quiet_dagster():
     """Dagster logs every event; a test report needs none of them."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(scope="session")
+def world():
+    """A small sample world."""
+    from hfkg_resources.sample_hub.world import World
+
+    return World(repositories=300)
+
+
+@pytest.fixture(scope="session")
+def day(world):
+    """The world as of a day: what a crawl of that day should find."""
+    return world.at(date(2026, 11, 24))

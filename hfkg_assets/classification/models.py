@@ -5,7 +5,6 @@ Each asset's table holds the scores of validation and test nodes; the weights li
 """
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -22,6 +21,7 @@ from hfkg_assets.classification.labels import NODE_ID, multi_hot
 from hfkg_assets.classification.plots import learning_curves
 from hfkg_assets.classification.splits import PROTOCOLS, boundaries
 from hfkg_assets.snapshots import snapshot_asset
+from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
 
@@ -168,10 +168,7 @@ def save_weights(path: Path, states: Mapping[str, Mapping[str, Any]]) -> None:
     """Stores state dicts by run, beside the place and renamed into it."""
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    torch.save(dict(states), temporary)
-    os.replace(temporary, path)
+    write_atomically(path, lambda file: torch.save(dict(states), file))
 
 
 def network_asset(name: str, description: str) -> dg.AssetsDefinition:

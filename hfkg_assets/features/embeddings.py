@@ -6,7 +6,6 @@ an interrupted run goes on where it was.
 """
 
 import hashlib
-import os
 import re
 import time
 import uuid
@@ -21,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from hfkg_assets.snapshots import snapshot_asset
+from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.text_encoder import TextEncoder
 from hfkg_resources.warehouse import Warehouse
 
@@ -68,15 +68,11 @@ class EmbeddingStore:
 
     def add(self, digests: pl.Series, vectors: np.ndarray) -> None:
         """Writes a shard; it is there whole or not at all."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        name = uuid.uuid4().hex
-        temporary = self.directory / f".{name}.tmp"
         frame = pl.DataFrame({"sha256": digests, "embedding": pl.Series(vectors, dtype=self.dtype)})
-        try:
-            frame.write_parquet(temporary, compression="zstd")
-            os.replace(temporary, self.directory / f"shard-{name}.parquet")
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(
+            self.directory / f"shard-{uuid.uuid4().hex}.parquet",
+            lambda file: frame.write_parquet(file, compression="zstd"),
+        )
 
 
 @dataclass(frozen=True)

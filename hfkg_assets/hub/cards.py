@@ -45,13 +45,14 @@ class CardReader:
             HubError: it is missing, gated, disabled or too large.
         """
         resolve = f"{self._prefix}/{quote(repo_id)}/resolve/{sha or 'main'}/README.md"
-        if sha is None or self._pinned_works is False:
-            return self._client.get_bytes(resolve, cap=CAP)
         pinned = f"/api/resolve-cache/{self._kind}/{quote(repo_id)}/{sha}/README.md"
-        if self._pinned_works:
-            return self._client.get_bytes(pinned, cap=CAP)
-        with self._probe:
-            return self._first(pinned, resolve)
+        if sha is None:
+            return self._client.get_bytes(resolve, cap=CAP)
+        if self._pinned_works is None:
+            with self._probe:  # who waited here finds the question answered
+                if self._pinned_works is None:
+                    return self._first(pinned, resolve)
+        return self._client.get_bytes(pinned if self._pinned_works else resolve, cap=CAP)
 
     def _first(self, pinned: str, resolve: str) -> Answer:
         try:

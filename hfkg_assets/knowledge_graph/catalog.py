@@ -5,14 +5,13 @@ renamed into it, so readers are never locked out and a run that writes never wai
 """
 
 import logging
-import os
-import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import dagster as dg
 
 from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
+from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.warehouse import PART, Warehouse
 
 CATALOG = "hfkg.duckdb"
@@ -30,29 +29,27 @@ def build_catalog(root: Path, tables: Iterable[str]) -> dict[str, str]:
     Returns:
         View name → glob of the Parquet files behind it.
     """
+    root = root.resolve()
+    views = {
+        table: root / table / "snapshot_date=*" / PART
+        for table in sorted(tables)
+        if any((root / table).glob(f"snapshot_date=*/{PART}"))
+    }
+    write_atomically(root / CATALOG, lambda file: _write_views(file, views))
+    return {table.replace("/", "."): str(pattern) for table, pattern in views.items()}
+
+
+def _write_views(file: Path, views: Mapping[str, Path]) -> None:
     import duckdb
 
-    root = root.resolve()
-    views: dict[str, str] = {}
-    temporary = root / f".{CATALOG}.{uuid.uuid4().hex}"
-    try:
-        with duckdb.connect(str(temporary)) as connection:
-            for table in sorted(tables):
-                pattern = root / table / "snapshot_date=*" / PART
-                if not any((root / table).glob(f"snapshot_date=*/{PART}")):
-                    continue
-                schema, name = table.split("/")
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(schema)}")
-                connection.execute(
-                    f"CREATE VIEW {_quoted(schema)}.{_quoted(name)} AS "
-                    f"SELECT * FROM read_parquet({_literal(str(pattern))}, "
-                    "hive_partitioning = true, union_by_name = true)"
-                )
-                views[f"{schema}.{name}"] = str(pattern)
-        os.replace(temporary, root / CATALOG)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return views
+    with duckdb.connect(str(file)) as connection:
+        for table, pattern in views.items():
+            schema, name = map(_quoted, table.split("/"))
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            connection.execute(
+                f"CREATE VIEW {schema}.{name} AS SELECT * FROM read_parquet("
+                f"{_literal(str(pattern))}, hive_partitioning = true, union_by_name = true)"
+            )
 
 
 def _quoted(identifier: str) -> str:

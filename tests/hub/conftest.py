@@ -7,21 +7,9 @@ import pytest
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.sample_hub.faults import Faults
 from hfkg_resources.sample_hub.server import create_app, serve
-from hfkg_resources.sample_hub.world import World
 from hfkg_resources.sources import Crawl, Scope
 
 DAY = date(2026, 11, 24)
-
-
-@pytest.fixture(scope="session")
-def world():
-    return World(repositories=300)
-
-
-@pytest.fixture(scope="session")
-def day(world):
-    """The world as of the crawled day: what a crawl should find."""
-    return world.at(DAY)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from huggingface_hub import HfApi
 from hfkg_resources.sample_hub.faults import Faults
 from hfkg_resources.sample_hub.quotas import PLANS
 from hfkg_resources.sample_hub.server import create_app, serve
-from hfkg_resources.sample_hub.world import World
 
 DAY = date(2026, 11, 24)
 TOKEN = "hf_valid"
@@ -56,16 +55,6 @@ class Asker:
     def walk(self, path, **params):
         """All rows of a walk."""
         return [row for page in self.pages(path, **params) for row in page]
-
-
-@pytest.fixture(scope="session")
-def world():
-    return World(repositories=300)
-
-
-@pytest.fixture(scope="session")
-def day(world):
-    return world.at(DAY)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,33 @@
+"""How a file is written so that no reader ever sees half of it.
+
+Belongs here: the one way that every file of the store takes. Does not: what is in the file.
+"""
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+SUFFIX = ".tmp"
+"""Ends the name of a file that is still being written; one left behind is rubbish."""
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file that is there whole or not at all, also after a power cut.
+
+    It is written beside its place, under a name of its own that no pattern for finished files
+    matches, and then renamed into it.
+
+    Args:
+        path: the file's place; its folder is made if need be.
+        write: writes the content to the path that it is given.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{SUFFIX}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
