@@ -18,16 +18,7 @@ from hfkg_assets.classification import (
     graph as message_graph,
 )
 from hfkg_assets.features import bm25, documents, embeddings, node_features
-from hfkg_assets.hub import (
-    accounts,
-    aliases,
-    cards,
-    collections,
-    coverage,
-    listings,
-    papers,
-    social,
-)
+from hfkg_assets.hub import coverage, crawl
 from hfkg_assets.knowledge_graph import (
     entities,
     graph,
@@ -45,7 +36,7 @@ PACKAGED_ENCODER = "all-MiniLM-L6-v2"
 LIVE_ENCODER = "BAAI/bge-base-en-v1.5"
 
 MODULES = [
-    listings, collections, papers, social, accounts, cards, aliases, coverage,
+    crawl, coverage,
     entities, relations, verification, graph, statistics,
     documents, embeddings, bm25, node_features,
     labels, splits, message_graph, models, baselines, leaderboard,
@@ -59,10 +50,10 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
         SettingError: a setting has a value that is not allowed.
     """
 
-    def number(name: str, default: int) -> int:
+    def number(name: str, default: int, least: int = 1) -> int:
         text = environment.get(name, str(default))
-        if not text.isdecimal() or int(text) < 1:
-            raise SettingError(f"{name}={text!r} is not allowed. Use a whole number above 0")
+        if not text.isdecimal() or int(text) < least:
+            raise SettingError(f"{name}={text!r} is not allowed. Use a whole number from {least}")
         return int(text)
 
     source = environment.get("HFKG_SOURCE", "sample")
@@ -75,6 +66,7 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
             sample_repositories=number("HFKG_SAMPLE_REPOSITORIES", 1_500),
             sample_seed=number("HFKG_SAMPLE_SEED", 7),
             workers=number("HFKG_WORKERS", 16),
+            refresh_days=number("HFKG_REFRESH_DAYS", 30, least=0),
         ),
         "warehouse": Warehouse(root=environment.get("HFKG_ROOT") or "data"),
         "encoder": TextEncoder(

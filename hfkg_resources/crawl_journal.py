@@ -1,22 +1,23 @@
 """The work of one stage of a crawl: what is done, what it gave, and how to go on after a kill.
 
-Belongs here: reading records into declared tables, shards on disk, the two ways to crawl (many
-small units, one long walk). Does not: what is asked of the Hub, nor how a request is sent.
+Belongs here: steps and shards on disk, the two ways to crawl (many small units, one long walk).
+Does not: what is asked of the Hub, how a request is sent, or what a row must be (`record_table`).
 """
 
+import errno
 import itertools
 import logging
+import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import polars as pl
-from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from hfkg_resources.atomic_write import SUFFIX, write_atomically
 from hfkg_resources.errors import (
@@ -31,7 +32,7 @@ from hfkg_resources.errors import (
     TooLarge,
 )
 from hfkg_resources.rate_limits import BucketState
-from hfkg_resources.table_schema import Column, schema_of
+from hfkg_resources.record_table import EXCERPT, RecordTable, SetAside
 
 if TYPE_CHECKING:
     from hfkg_resources.hub_client import HubClient
@@ -43,174 +44,17 @@ FAILED = (GaveUp, MalformedAnswer, BadRequest, RedirectLoop)
 UNREADABLE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 """What code that reads an answer raises when the answer has another shape than documented."""
 
-SHARD_CHARACTERS = 64 * 1024 * 1024
-"""Text held in memory before a shard is written, whatever the number of units."""
+SHARD_UNITS = 2_000
+SHARD_PAGES = 20
+SHARD_BYTES = 32 * 1024 * 1024
+"""Raw rows held in memory before a shard is written, whatever the number of units or pages."""
 
-EXCERPT = 300
 PROGRESS_S = 10.0
 _TICK_S = 0.5
 
-# 2024-12-15T10:00:00.000Z: without a zone a date would be read as local time.
-_ISO_INSTANT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$"
 
-
-# -- records ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A record that cannot be a row of its table.
-
-    Attributes:
-        index: its place among the records given.
-        column: the column at fault, with the place inside it; empty if it is the whole record.
-        expected: what should have been there.
-        got: what was.
-        excerpt: the beginning of the record, as JSON where possible.
-        unit: the unit of work it came with.
-    """
-
-    index: int
-    column: str
-    expected: str
-    got: str
-    excerpt: str
-    unit: str | None = None
-
-    @classmethod
-    def unparsed(cls, index: int, record: object, error: Exception) -> "SetAside":
-        """A record that its parser does not understand."""
-        return cls(index, "", "a record as documented", repr(error)[:EXCERPT], excerpt(record))
-
-
-class RecordTable:
-    """Reads raw records into a table of declared columns, strictly.
-
-    Polars turns `1` into `"1"`, `1.5` into `1` and a string where a list belongs into null, even
-    when told to be strict; so records pass a pydantic validator first.
-
-    Args:
-        columns: the declaration.
-    """
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self.columns = tuple(columns)
-        self.schema = schema_of(self.columns)
-        fields = {
-            column.name: core_schema.typed_dict_field(
-                _json_schema(column.dtype)
-                if column.required
-                else core_schema.nullable_schema(_json_schema(column.dtype)),
-                required=column.required,
-            )
-            for column in self.columns
-        }
-        record = core_schema.typed_dict_schema(fields, extra_behavior="ignore", strict=True)
-        self._validator = SchemaValidator(core_schema.list_schema(record, strict=True))
-
-    def validate(self, rows: Sequence[Mapping[str, Any]]) -> tuple[pl.DataFrame, list[SetAside]]:
-        """Rows as a frame, in their order; those that do not fit are set aside.
-
-        Keys that no column has are left out, and missing ones are null.
-        """
-        rows = list(rows)
-        try:
-            return self._frame(self._validator.validate_python(rows)), []
-        except ValidationError as error:
-            aside = self._set_aside(rows, error)
-        sound = [row for index, row in enumerate(rows) if index not in aside]
-        return self._frame(self._validator.validate_python(sound)), list(aside.values())
-
-    def _frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
-        return pl.DataFrame(
-            {
-                column.name: pl.Series(
-                    column.name, [row.get(column.name) for row in rows], column.dtype
-                )
-                for column in self.columns
-            },
-            schema=self.schema,
-        )
-
-    def _set_aside(self, rows: list[Any], error: ValidationError) -> dict[int, SetAside]:
-        """By row, its first fault."""
-        aside: dict[int, SetAside] = {}
-        for fault in error.errors(include_url=False, include_context=False):
-            index, *where = fault["loc"]
-            assert isinstance(index, int)
-            if index in aside:
-                continue
-            missing = fault["type"] == "missing"
-            column = str(where[0]) if where else ""
-            aside[index] = SetAside(
-                index=index,
-                column=".".join(map(str, where)),
-                expected=str(self.schema[column]) if column else "an object",
-                got="nothing" if missing else _described(fault["input"]),
-                excerpt=excerpt(rows[index]),
-            )
-        return aside
-
-
-def _json_schema(dtype: Any) -> CoreSchema:
-    """What a JSON value must be to become a value of a Polars type.
-
-    Raises:
-        TypeError: records cannot hold that type.
-    """
-    match dtype() if isinstance(dtype, type) else dtype:  # inner types may come as classes
-        case pl.String():
-            return core_schema.str_schema(strict=True)
-        case pl.Boolean():
-            return core_schema.bool_schema(strict=True)
-        case pl.Float64() | pl.Float32():
-            return core_schema.float_schema(strict=True)
-        case pl.Datetime():
-            return core_schema.chain_schema(
-                [
-                    core_schema.str_schema(strict=True, pattern=_ISO_INSTANT),
-                    core_schema.datetime_schema(strict=False),
-                ]
-            )
-        case pl.List():
-            return core_schema.list_schema(
-                core_schema.nullable_schema(_json_schema(dtype.inner)), strict=True
-            )
-        case pl.Struct():
-            return core_schema.typed_dict_schema(
-                {
-                    inner.name: core_schema.typed_dict_field(
-                        core_schema.nullable_schema(_json_schema(inner.dtype)), required=False
-                    )
-                    for inner in dtype.fields
-                },
-                extra_behavior="ignore",
-                strict=True,
-            )
-        case _ if dtype.is_integer():
-            return core_schema.int_schema(strict=True, ge=_limit(dtype, "min"), le=_limit(dtype))
-    raise TypeError(f"no record can hold {dtype}")
-
-
-def _limit(dtype: Any, side: str = "max") -> int:
-    bound = dtype.min() if side == "min" else dtype.max()
-    return int(pl.select(bound).item())
-
-
-def _described(value: object) -> str:
-    return "null" if value is None else f"{type(value).__name__} {str(value)[:60]!r}"
-
-
-def excerpt(record: object) -> str:
-    """The beginning of a record, for people."""
-    try:
-        text = orjson.dumps(record, default=str).decode()
-    except TypeError:
-        text = repr(record)
-    return text[:EXCERPT]
-
-
-# -- the journal --------------------------------------------------------------------------------
+class CrawlStopped(Exception):
+    """The crawl was asked to stop; what was finished by then is kept."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +71,69 @@ class Unfetched:
     status: int | None
     reason: str
 
+    @classmethod
+    def of(cls, unit: str, error: Exception) -> "Unfetched":
+        """The record of the error that a unit ended in."""
+        if isinstance(error, WITHHELD):
+            return cls(unit, error.status, error.reason)
+        status = error.status if isinstance(error, HubError) else None
+        return cls(unit, status, f"{type(error).__name__}: {error}"[:EXCERPT])
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one unit of work, or one page of a walk, gave.
+
+    Attributes:
+        units: units that are finished with it.
+        rows: raw rows, as they were read.
+        missing: units that the Hub withholds.
+        failures: units to be tried again.
+        set_aside: records that could not be made into rows.
+        cursor: where a walk goes on; None if it is over.
+        requests: what it took.
+    """
+
+    units: Sequence[str] = ()
+    rows: Sequence[Any] = ()
+    missing: Sequence[Unfetched] = ()
+    failures: Sequence[Unfetched] = ()
+    set_aside: Sequence[SetAside] = ()
+    cursor: str | None = None
+    requests: int = 0
+
+    @classmethod
+    def of_error(cls, unit: str, error: Exception, requests: int) -> "Step":
+        """The step of a unit that gave no rows."""
+        one = (Unfetched.of(unit, error),)
+        if isinstance(error, WITHHELD):
+            return cls(missing=one, requests=requests)
+        return cls(failures=one, requests=requests)
+
+    @classmethod
+    def read(cls, line: bytes) -> "Step":
+        """A step as `written` wrote it.
+
+        Raises:
+            ValueError: the line is torn.
+        """
+        step = orjson.loads(line)
+        return cls(
+            units=step["units"],
+            rows=step["rows"],
+            missing=[Unfetched(**one) for one in step["missing"]],
+            failures=[Unfetched(**one) for one in step["failures"]],
+            set_aside=[SetAside(**one) for one in step["set_aside"]],
+            cursor=step["cursor"],
+            requests=step["requests"],
+        )
+
+    def written(self) -> bytes:
+        """The step as one line."""
+        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+
+
+# -- the journal --------------------------------------------------------------------------------
 
 _UNFETCHED = pl.Schema({"unit": pl.String(), "status": pl.Int64(), "reason": pl.String()})
 _SET_ASIDE = pl.Schema(
@@ -244,9 +151,11 @@ _SET_ASIDE = pl.Schema(
 class StageJournal:
     """The finished part of one stage, on disk.
 
-    A shard is `shard-000001.parquet` with its rows and `shard-000001.json`, its manifest. The
-    manifest is written last: it is the commit. What an interrupted writer left behind is removed
-    when the journal is opened, so only one process may have it open.
+    Every step is appended to `shard-000001.log` at once, so that a kill loses only what was under
+    way. From time to time the steps are committed as a shard: `shard-000001.parquet` with their
+    rows, and `shard-000001.json`, its manifest. The manifest is written last: it is the commit.
+    What an interrupted writer left behind is put in order when the journal is opened, so only one
+    process may have it open.
 
     Args:
         directory: the journal's own folder; made if it is not there.
@@ -255,9 +164,8 @@ class StageJournal:
     Attributes:
         done: units that need not be fetched again: those with rows and those withheld.
         cursor: where a walk goes on; None before the first page and after the last.
-        requests: requests that the committed shards took.
-        rows: rows committed.
-        shards: number of committed shards.
+        requests: what the steps took.
+        records: records read, those set aside included.
     """
 
     def __init__(self, directory: Path, table: RecordTable) -> None:
@@ -265,15 +173,25 @@ class StageJournal:
         self.table = table
         self.done: set[str] = set()
         self.cursor: str | None = None
-        self.requests = self.rows = self.shards = 0
+        self.requests = self.records = 0
         self._failures: dict[str, Unfetched] = {}
         self._missing: list[Unfetched] = []
         self._set_aside: list[SetAside] = []
-        self._files: list[Path] = []
+        self._shards: dict[Path, int] = {}
+        self._open: list[Step] = []
+        self._open_bytes = 0
         directory.mkdir(parents=True, exist_ok=True)
         self._number = self._clean()
         for manifest in sorted(directory.glob("shard-*.json")):
-            self._take_in(orjson.loads(manifest.read_bytes()), manifest.with_suffix(".parquet"))
+            shard = orjson.loads(manifest.read_bytes())
+            step = Step.read(orjson.dumps({**shard, "rows": []}))
+            self._note(step)
+            self._set_aside += step.set_aside
+            self.records += shard["rows"] + len(step.set_aside)
+            self._shards[manifest.with_suffix(".parquet")] = shard["rows"]
+        self._log = _StepLog(self._path.with_suffix(".log"))
+        for step in self._log.steps():
+            self._keep(step)
 
     @property
     def finished(self) -> bool:
@@ -285,54 +203,72 @@ class StageJournal:
         """When it did, in seconds since the epoch; 0 if it did not."""
         return self._end.stat().st_mtime if self.finished else 0.0
 
-    def append(
-        self,
-        frame: pl.DataFrame,
-        *,
-        units: Sequence[str],
-        failures: Sequence[Unfetched] = (),
-        missing: Sequence[Unfetched] = (),
-        set_aside: Sequence[SetAside] = (),
-        cursor: str | None = None,
-        requests: int = 0,
-    ) -> None:
-        """Commits a shard.
+    @property
+    def rows(self) -> int:
+        """Rows in shards."""
+        return sum(self._shards.values())
 
-        Args:
-            frame: rows, in the table's schema.
-            units: units that are finished with it.
-            failures: units to be tried again.
-            missing: units that the Hub withholds.
-            set_aside: records that are not among the rows.
-            cursor: where a walk goes on; None if it is over.
-            requests: what the shard took.
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return len(self._shards)
+
+    def take(self, step: Step) -> None:
+        """Takes in a step; from now on no kill loses it.
+
+        Raises:
+            OSError: it cannot be written; the journal is as it was.
         """
-        self._number += 1
-        path = self.directory / f"shard-{self._number:06d}.parquet"
-        manifest = {
-            "rows": frame.height,
-            "units": list(units),
-            "failures": [asdict(one) for one in failures],
-            "missing": [asdict(one) for one in missing],
-            "set_aside": [asdict(one) for one in set_aside],
-            "cursor": cursor,
-            "requests": requests,
-        }
+        names = self.table.schema
+        step = replace(
+            step,
+            rows=[
+                {name: row[name] for name in names if name in row} if isinstance(row, dict) else row
+                for row in step.rows
+            ],
+        )
+        self._open_bytes += self._log.append(step)
+        self._keep(step)
+
+    def is_due(self, steps: int) -> bool:
+        """Whether the steps taken in are to be committed: so many, or many bytes."""
+        return len(self._open) >= steps or self._open_bytes >= SHARD_BYTES
+
+    def flush(self) -> None:
+        """Commits the steps taken in since the last time as a shard."""
+        if not self._open:
+            return
+        path, manifest = self._path, self._path.with_suffix(".json")
+        rows = [row for step in self._open for row in step.rows]
+        unit_of_row = [
+            step.units[0] if step.units else None for step in self._open for _ in step.rows
+        ]
+        frame, unfit = self.table.validate(rows)
+        unfit = [replace(one, unit=unit_of_row[one.index]) for one in unfit]
         if frame.height:
             write_atomically(path, lambda file: frame.write_parquet(file, compression="zstd"))
-        text = orjson.dumps(manifest)
-        write_atomically(path.with_suffix(".json"), lambda file: file.write_bytes(text))
-        self._take_in(manifest, path)
+        shard = _joined(self._open)
+        aside = [*shard.set_aside, *unfit]
+        text = orjson.dumps({**asdict(replace(shard, set_aside=aside)), "rows": frame.height})
+        write_atomically(manifest, lambda file: file.write_bytes(text))
+        # Keyed by path: an interrupt between these lines does no harm, they can be run again.
+        self._shards[path] = frame.height
+        self._set_aside += aside
+        self._open, self._open_bytes = [], 0
+        self._log.remove()
+        self._number += 1
+        self._log = _StepLog(self._path.with_suffix(".log"))
 
     def finish(self) -> None:
         """Marks the end of the stage."""
         write_atomically(self._end, lambda file: file.write_bytes(b"{}"))
 
     def scan(self) -> pl.LazyFrame:
-        """All rows, in the order they were committed."""
-        if not self._files:
+        """All committed rows, in the order they came."""
+        files = [path for path, rows in self._shards.items() if rows]
+        if not files:
             return pl.LazyFrame(schema=self.table.schema)
-        return pl.scan_parquet(self._files, hive_partitioning=False)
+        return pl.scan_parquet(files, hive_partitioning=False)
 
     def failures(self) -> pl.DataFrame:
         """Units that failed and have not succeeded since: `unit`, `status`, `reason`."""
@@ -343,45 +279,107 @@ class StageJournal:
         return _table(self._missing, _UNFETCHED)
 
     def set_aside(self) -> pl.DataFrame:
-        """Records that are no rows, with the reason; see `SetAside`."""
+        """Records of committed steps that are no rows, with the reason; see `SetAside`."""
         return _table(self._set_aside, _SET_ASIDE)
 
     @property
-    def set_aside_count(self) -> int:
-        """Number of records that are no rows."""
-        return len(self._set_aside)
+    def _path(self) -> Path:
+        return self.directory / f"shard-{self._number:06d}.parquet"
 
     @property
     def _end(self) -> Path:
         return self.directory / "finished.json"
 
     def _clean(self) -> int:
-        """Removes what was not committed; returns the highest shard number ever used."""
-        numbers = [0]
+        """Removes what was not committed; returns the number of the shard that is open."""
+        numbers, logs = [0], []
         for path in self.directory.iterdir():
             if path.suffix == SUFFIX:
                 path.unlink()
             elif path.name.startswith("shard-"):
-                numbers.append(int(path.stem.removeprefix("shard-")))
-                if path.suffix == ".parquet" and not path.with_suffix(".json").is_file():
+                number = int(path.stem.removeprefix("shard-"))
+                numbers.append(number)
+                committed = path.with_suffix(".json").is_file()
+                if path.suffix == ".log" and not committed:
+                    logs.append(number)
+                elif path.suffix == ".log" or not committed:
                     path.unlink()
-        return max(numbers)
+        return max(logs, default=max(numbers) + 1)
 
-    def _take_in(self, manifest: dict[str, Any], rows: Path) -> None:
-        self.shards += 1
-        self.rows += manifest["rows"]
-        self.requests += manifest["requests"]
-        self.cursor = manifest["cursor"]
-        if manifest["rows"]:
-            self._files.append(rows)
-        missing = [Unfetched(**one) for one in manifest["missing"]]
-        self._missing += missing
-        self._set_aside += [SetAside(**one) for one in manifest["set_aside"]]
-        settled = [*manifest["units"], *(one.unit for one in missing)]
+    def _keep(self, step: Step) -> None:
+        self._open.append(step)
+        self.records += len(step.rows) + len(step.set_aside)
+        self._note(step)
+
+    def _note(self, step: Step) -> None:
+        self.requests += step.requests
+        self.cursor = step.cursor
+        self._missing += step.missing
+        settled = [*step.units, *(one.unit for one in step.missing)]
         self.done.update(settled)
-        self._failures.update({one["unit"]: Unfetched(**one) for one in manifest["failures"]})
+        self._failures.update({one.unit: one for one in step.failures})
         for unit in settled:
             self._failures.pop(unit, None)
+
+
+class _StepLog:
+    """Steps on disk that are not in a shard yet, one a line; only the last can be torn."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+
+    def steps(self) -> list[Step]:
+        """The whole steps; what is torn is cut off."""
+        if not self._path.is_file():
+            return []
+        steps, end = [], 0
+        with self._path.open("rb") as file:
+            for line in file:
+                try:
+                    steps.append(Step.read(line))
+                except (ValueError, KeyError, TypeError):
+                    break
+                end += len(line)
+        os.truncate(self._path, end)
+        return steps
+
+    def append(self, step: Step) -> int:
+        """Adds a step, wholly or not at all; returns its bytes.
+
+        Raises:
+            OSError: the disk is full, or cannot be written.
+        """
+        if self._file is None:
+            # Unbuffered: what was written is the kernel's, and outlives this process.
+            self._file = self._path.open("ab", buffering=0)
+        line, end = step.written(), self._path.stat().st_size
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        except BaseException:
+            os.truncate(self._path, end)
+            raise
+        return len(line)
+
+    def remove(self) -> None:
+        """Ends the log: its steps are in a shard."""
+        if self._file is not None:
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _joined(steps: Sequence[Step]) -> Step:
+    """All steps as one, without their rows."""
+    chain = itertools.chain.from_iterable
+    return Step(
+        units=[*chain(step.units for step in steps)],
+        missing=[*chain(step.missing for step in steps)],
+        failures=[*chain(step.failures for step in steps)],
+        set_aside=[*chain(step.set_aside for step in steps)],
+        cursor=steps[-1].cursor,
+        requests=sum(step.requests for step in steps),
+    )
 
 
 def _table(records: Sequence[Any], schema: pl.Schema) -> pl.DataFrame:
@@ -393,21 +391,21 @@ def _table(records: Sequence[Any], schema: pl.Schema) -> pl.DataFrame:
 
 def crawl_units(
     journal: StageJournal,
-    units: Sequence[str],
+    units: Iterable[str],
     fetch: Callable[[str], list[dict[str, Any]]],
     *,
     workers: int = 16,
-    shard_units: int = 1_000,
-    shard_seconds: float = 30.0,
+    shard_units: int = SHARD_UNITS,
     log: logging.Logger,
     describe: str = "units",
-    limits_snapshot: Callable[[], Mapping[str, BucketState]] | None = None,
+    client: "HubClient | None" = None,
+    stop: threading.Event | None = None,
 ) -> None:
-    """Fetches every unit that is not done, in threads, and commits what they give in shards.
+    """Fetches every unit that is not done, in threads, and keeps what each gives.
 
     A unit that the Hub withholds is recorded as missing and is done; one that fails is recorded
     as failed and tried again the next time. Trouble that concerns all units ends the crawl. What
-    was finished by then, or by an interrupt, is committed.
+    was finished by then, or by an interrupt, is kept.
 
     Args:
         journal: what is done already, and where the rest goes.
@@ -415,70 +413,36 @@ def crawl_units(
         fetch: gives a unit's raw rows; called in threads.
         workers: threads.
         shard_units: units per shard.
-        shard_seconds: a shard is written after this time though it be smaller.
         log: for progress.
         describe: what the units are, for progress.
-        limits_snapshot: the state of the quotas, for progress and the count of requests.
+        client: counts the requests and knows the quotas.
+        stop: ends the crawl when set.
 
     Raises:
         BadToken, HubUnreachable: nothing will work.
+        CrawlStopped: `stop` was set.
         Exception: whatever else `fetch` raises that does not concern one unit alone.
     """
     pending = [unit for unit in dict.fromkeys(units) if unit not in journal.done]
-    if not pending:
-        if not journal.finished:
-            journal.finish()
-        return
-    progress = _Progress(log, describe, len(pending), limits_snapshot)
-    shard = _Shard(journal, progress)
-    crew = _Crew(pending, fetch, workers)
+    progress = _Progress(log, describe, len(pending), client)
+    crew = _Crew(pending, fetch, min(workers, len(pending)), client)
     try:
-        for outcome in crew.outcomes():
-            if outcome is not None:
-                shard.add(outcome)
+        for step in crew.steps(stop):
+            if step is not None:
+                journal.take(step)
                 progress.count(1)
-            if shard.is_due(shard_units, shard_seconds):
-                shard.flush()
+                if journal.is_due(shard_units):
+                    journal.flush()
             progress.tell()
     finally:
-        for outcome in crew.dismiss():
-            shard.add(outcome)
-        shard.flush()
+        for step in crew.dismiss():
+            journal.take(step)
+        journal.flush()
     journal.finish()
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of one unit: rows, or the error."""
-
-    unit: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    error: Exception | None = None
-
-    @property
-    def characters(self) -> int:
-        """Length of the rows' texts: what bounds the memory of a shard of long ones."""
-        values = itertools.chain.from_iterable(
-            row.values() for row in self.rows if isinstance(row, dict)
-        )
-        return sum(len(value) for value in values if isinstance(value, str))
-
-    @property
-    def has_failed(self) -> bool:
-        return self.error is not None and not isinstance(self.error, WITHHELD)
-
-    @property
-    def unfetched(self) -> Unfetched:
-        """The record of a unit that gave no rows."""
-        if isinstance(self.error, WITHHELD):
-            return Unfetched(self.unit, self.error.status, self.error.reason)
-        status = self.error.status if isinstance(self.error, HubError) else None
-        reason = f"{type(self.error).__name__}: {self.error}"[:EXCERPT]
-        return Unfetched(self.unit, status, reason)
-
-
 class _Crew:
-    """Threads that take units one by one, each with a permit that comes back with its result.
+    """Threads that take units one by one, each with a permit that comes back with its step.
 
     The permits bound what waits in memory. The main thread touches only `SimpleQueue`s, which an
     interrupt cannot leave locked: `queue.Queue` and `Event` hold locks of Python's own, and an
@@ -486,13 +450,18 @@ class _Crew:
     """
 
     def __init__(
-        self, units: Sequence[str], fetch: Callable[[str], list[dict[str, Any]]], workers: int
+        self,
+        units: Sequence[str],
+        fetch: Callable[[str], list[dict[str, Any]]],
+        workers: int,
+        client: "HubClient | None",
     ) -> None:
         self._units = iter(units)
         self._fetch = fetch
+        self._sent = _counter(client)
         self._taking = threading.Lock()
         self._is_dismissed = False
-        self._results: queue.SimpleQueue[_Outcome | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Step | Exception | None] = queue.SimpleQueue()
         self._permits: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(2 * workers):
             self._permits.put(None)
@@ -500,41 +469,43 @@ class _Crew:
         # Daemons: an interrupted crawl need not wait for answers that are still under way.
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
 
-    def outcomes(self) -> Iterator[_Outcome | None]:
-        """Results as they come, and None where for a moment none did.
+    def steps(self, stop: threading.Event | None) -> Iterator[Step | None]:
+        """Steps as they come, and None where for a moment none did.
 
         Raises:
+            CrawlStopped: `stop` was set.
             Exception: of a unit, where it concerns the whole crawl.
         """
         for thread in self._threads:
             thread.start()
         while self._active:
+            if stop is not None and stop.is_set():
+                raise CrawlStopped
             try:
-                outcome = self._results.get(timeout=_TICK_S)
+                result = self._results.get(timeout=_TICK_S)
             except queue.Empty:
                 yield None
                 continue
-            if outcome is None:
+            if isinstance(result, Exception):
+                raise result
+            if result is None:
                 self._active -= 1
-            elif _concerns_all(outcome.error):
-                assert outcome.error is not None
-                raise outcome.error
             else:
-                yield outcome
+                yield result
                 self._permits.put(None)
 
-    def dismiss(self) -> Iterator[_Outcome]:
-        """Stops the threads; gives the results that are already there."""
+    def dismiss(self) -> Iterator[Step]:
+        """Stops the threads; gives the steps that are already there."""
         self._is_dismissed = True
         for _ in self._threads:  # those that wait for a permit are to see it too
             self._permits.put(None)
         while True:
             try:
-                outcome = self._results.get_nowait()
+                result = self._results.get_nowait()
             except queue.Empty:
                 return
-            if outcome is not None and not _concerns_all(outcome.error):
-                yield outcome
+            if isinstance(result, Step):
+                yield result
 
     def _work(self) -> None:
         while True:
@@ -545,87 +516,40 @@ class _Crew:
                 unit = next(self._units, None)
             if unit is None:
                 break
-            try:
-                outcome = _Outcome(unit, self._fetch(unit))
-            except Exception as error:
-                outcome = _Outcome(unit, error=error)
-            self._results.put(outcome)
+            self._results.put(self._step(unit))
         self._results.put(None)
 
+    def _step(self, unit: str) -> Step | Exception:
+        before = self._sent()
+        try:
+            rows = self._fetch(unit)
+        except (*WITHHELD, *FAILED, *UNREADABLE) as error:
+            return Step.of_error(unit, error, self._sent() - before)
+        except Exception as error:
+            return error
+        return Step(units=(unit,), rows=rows, requests=self._sent() - before)
 
-def _concerns_all(error: Exception | None) -> bool:
-    return error is not None and not isinstance(error, (*WITHHELD, *FAILED, *UNREADABLE))
 
-
-class _Shard:
-    """Results on their way to the journal.
-
-    An interrupt may come between any two statements here. A result is taken in by one of them, so
-    that no unit is ever marked as done without its rows; at worst it is fetched again.
-    """
-
-    def __init__(self, journal: StageJournal, progress: "_Progress") -> None:
-        self._journal = journal
-        self._progress = progress
-        self._outcomes: list[_Outcome] = []
-        self._characters = 0
-        self._since = time.monotonic()
-
-    def add(self, outcome: _Outcome) -> None:
-        self._outcomes.append(outcome)
-        self._characters += outcome.characters
-
-    def is_due(self, units: int, seconds: float) -> bool:
-        return len(self._outcomes) >= units or (
-            bool(self._outcomes)
-            and (self._characters >= SHARD_CHARACTERS or time.monotonic() - self._since >= seconds)
-        )
-
-    def flush(self) -> None:
-        outcomes, self._outcomes = self._outcomes, []
-        self._characters, self._since = 0, time.monotonic()
-        if not outcomes:
-            return
-        done = [outcome for outcome in outcomes if outcome.error is None]
-        unit_of_row = [outcome.unit for outcome in done for _ in outcome.rows]
-        frame, aside = self._journal.table.validate(
-            [row for outcome in done for row in outcome.rows]
-        )
-        self._journal.append(
-            frame,
-            units=[outcome.unit for outcome in done],
-            failures=[one.unfetched for one in outcomes if one.has_failed],
-            missing=[one.unfetched for one in outcomes if isinstance(one.error, WITHHELD)],
-            set_aside=[replace(one, unit=unit_of_row[one.index]) for one in aside],
-            requests=self._progress.new_requests(),
-        )
+def _counter(client: "HubClient | None") -> Callable[[], int]:
+    """Requests that the calling thread has sent: stages side by side share a client."""
+    return (lambda: client.requests_of_thread) if client is not None else (lambda: 0)
 
 
 class _Progress:
     """Tells at a steady rhythm how far a stage is."""
 
     def __init__(
-        self,
-        log: logging.Logger,
-        describe: str,
-        total: int | None,
-        limits_snapshot: Callable[[], Mapping[str, BucketState]] | None,
+        self, log: logging.Logger, describe: str, total: int | None, client: "HubClient | None"
     ) -> None:
         self._log = log
         self._describe = describe
         self._total = total
-        self._snapshot = limits_snapshot or (lambda: {})
+        self._client = client
         self._done = 0
         self._started = self._told = time.monotonic()
-        self._sent = self._sent_so_far()
 
     def count(self, done: int) -> None:
         self._done += done
-
-    def new_requests(self) -> int:
-        """Requests since this was last asked."""
-        before, self._sent = self._sent, self._sent_so_far()
-        return self._sent - before
 
     def tell(self) -> None:
         now = time.monotonic()
@@ -637,14 +561,14 @@ class _Progress:
         if self._total is not None:
             of = f" of {self._total:,}"
             to_go = f", {(self._total - self._done) / rate:,.0f} s to go" if rate else ""
-        quota = "; ".join(f"{name} {state}" for name, state in self._snapshot().items())
+        quota = "; ".join(f"{name} {state}" for name, state in self._quotas().items())
         self._log.info(
             "%s: %s%s, %.1f/s%s%s",
             self._describe, f"{self._done:,}", of, rate, to_go, f" ({quota})" if quota else "",
         )  # fmt: skip
 
-    def _sent_so_far(self) -> int:
-        return sum(state.sent for state in self._snapshot().values())
+    def _quotas(self) -> Mapping[str, BucketState]:
+        return {} if self._client is None else self._client.limits.snapshot()
 
 
 # -- one long walk ------------------------------------------------------------------------------
@@ -657,12 +581,15 @@ def crawl_walk(
     params: Mapping[str, Any],
     parse: Callable[[dict[str, Any]], dict[str, Any]],
     *,
-    stop: Callable[[dict[str, Any]], bool] | None = None,
     max_records: int | None = None,
-    shard_pages: int = 20,
+    shard_pages: int = SHARD_PAGES,
     log: logging.Logger,
+    stop: threading.Event | None = None,
 ) -> None:
     """Walks a list page by page; goes on at the journal's cursor after an interruption.
+
+    A page that cannot be had ends the walk, since it alone knows the next: the walk is recorded
+    as failed, with what was read before, and goes on there the next time.
 
     Args:
         journal: what is done already, and where the rest goes.
@@ -670,111 +597,75 @@ def crawl_walk(
         path: the list.
         params: its query.
         parse: turns a record as served into a raw row; what it cannot read is set aside.
-        stop: ends the walk before the first record it is true of.
         max_records: ends the walk after so many records, those set aside included.
         shard_pages: pages per shard.
         log: for progress.
+        stop: ends the crawl when set.
 
     Raises:
-        HubError: a page cannot be had; the pages before it are committed.
+        BadToken, HubUnreachable: nothing will work.
+        CrawlStopped: `stop` was set.
     """
-    if journal.finished:
-        return
-    if journal.shards and journal.cursor is None:  # killed between the last page and the mark
+    if not journal.finished and path not in journal.done:
+        _walk(journal, client, path, params, parse, max_records, shard_pages, log, stop)
+    if path in journal.done:
         journal.finish()
-        return
-    started_at = journal.cursor
-    pages = client.pages(started_at or path, None if started_at else params)
-    walk = _Walk(journal, client, parse, stop, max_records)
-    progress = _Progress(log, path, None, client.limits.snapshot)
+
+
+def _walk(
+    journal: StageJournal,
+    client: "HubClient",
+    path: str,
+    params: Mapping[str, Any],
+    parse: Callable[[dict[str, Any]], dict[str, Any]],
+    max_records: int | None,
+    shard_pages: int,
+    log: logging.Logger,
+    stop: threading.Event | None,
+) -> None:
+    started_at, sent = journal.cursor, _counter(client)
+    progress = _Progress(log, path, None, client)
+    before = sent()
     try:
-        for page in pages:
-            walk.take(page.records, page.next_url)
+        for page in client.pages(started_at or path, None if started_at else params):
+            room = None if max_records is None else max_records - journal.records
+            rows, aside = _parsed(page.records[:room], parse)
+            over = page.next_url is None or (room is not None and len(page.records) >= room)
+            journal.take(
+                Step(
+                    units=(path,) if over else (),
+                    rows=rows,
+                    set_aside=aside,
+                    cursor=None if over else client.path_of(page.next_url or ""),
+                    requests=sent() - before,
+                )
+            )
+            before = sent()
             progress.count(len(page.records))
-            if walk.is_over:
+            if over:
                 break
-            if walk.pages >= shard_pages:
-                walk.flush()
+            if stop is not None and stop.is_set():
+                raise CrawlStopped
+            if journal.is_due(shard_pages):
+                journal.flush()
             progress.tell()
+    except (*WITHHELD, *FAILED) as error:
+        log.warning("%s: the walk ends early: %s", path, error)
+        failed = Unfetched.of(path, error)
+        journal.take(Step(failures=(failed,), cursor=journal.cursor, requests=sent() - before))
     finally:
-        walk.flush()
-    journal.finish()
+        journal.flush()
 
 
-@dataclass(frozen=True)
-class _ParsedPage:
-    """A page's rows, what of it is none, and where the walk goes on behind it."""
-
-    rows: list[dict[str, Any]]
-    aside: list[SetAside]
-    cursor: str | None
-
-
-class _Walk:
-    """Pages on their way to the journal."""
-
-    def __init__(
-        self,
-        journal: StageJournal,
-        client: "HubClient",
-        parse: Callable[[dict[str, Any]], dict[str, Any]],
-        stop: Callable[[dict[str, Any]], bool] | None,
-        max_records: int | None,
-    ) -> None:
-        self._journal = journal
-        self._client = client
-        self._parse = parse
-        self._stop = stop
-        self._max_records = max_records
-        self._pages: list[_ParsedPage] = []
-        self._sent = client.requests.total()
-
-    @property
-    def pages(self) -> int:
-        """Pages taken and not committed."""
-        return len(self._pages)
-
-    @property
-    def is_over(self) -> bool:
-        return bool(self._pages) and self._pages[-1].cursor is None
-
-    def take(self, records: Sequence[dict[str, Any]], next_url: str | None) -> None:
-        """Parses a page; the cursor behind it is None where the walk ends."""
-        rows: list[dict[str, Any]] = []
-        aside: list[SetAside] = []
-        over = next_url is None
-        taken = sum(len(page.rows) + len(page.aside) for page in self._pages)
-        for index, record in enumerate(records):
-            if self._is_full(taken + len(rows) + len(aside)):
-                break
-            try:
-                if self._stop is not None and self._stop(record):
-                    over = True
-                    break
-                rows.append(self._parse(record))
-            except UNREADABLE as error:
-                aside.append(SetAside.unparsed(index, record, error))
-        over = over or self._is_full(taken + len(rows) + len(aside))
-        cursor = None if over or next_url is None else self._client.path_of(next_url)
-        # One statement takes in the page with its cursor: an interrupt finds no half page.
-        self._pages.append(_ParsedPage(rows, aside, cursor))
-
-    def _is_full(self, taken: int) -> bool:
-        # Rows that turn out unfit when they are committed move from the first count to the second.
-        before = self._journal.rows + self._journal.set_aside_count
-        return self._max_records is not None and before + taken >= self._max_records
-
-    def flush(self) -> None:
-        """Commits the pages taken since the last time, with the cursor after them."""
-        pages, self._pages = self._pages, []
-        if not pages:
-            return
-        frame, unfit = self._journal.table.validate([row for page in pages for row in page.rows])
-        sent, self._sent = self._sent, self._client.requests.total()
-        self._journal.append(
-            frame,
-            units=(),
-            set_aside=[*(one for page in pages for one in page.aside), *unfit],
-            cursor=pages[-1].cursor,
-            requests=self._sent - sent,
-        )
+def _parsed(
+    records: Sequence[dict[str, Any]], parse: Callable[[dict[str, Any]], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[SetAside]]:
+    """Raw rows of a page, and the records that the parser cannot read."""
+    rows: list[dict[str, Any]] = []
+    aside: list[SetAside] = []
+    for index, record in enumerate(records):
+        try:
+            rows.append(parse(record))
+        except UNREADABLE as error:
+            aside.append(SetAside.unparsed(index, record, error))
+    return rows, aside

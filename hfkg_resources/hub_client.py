@@ -155,6 +155,7 @@ class HubClient:
         self._attempts = attempts
         self._backoff_s, self._backoff_cap_s = backoff_s, backoff_cap_s
         self._counting = threading.Lock()
+        self._of_thread = threading.local()
         self._reached = False
         self._session = _session(connections)
         self._proxies = get_environ_proxies(self.endpoint)
@@ -167,6 +168,11 @@ class HubClient:
 
     def __repr__(self) -> str:
         return f"HubClient({bare(self.endpoint)!r}, {'token' if self._token else 'anonymous'})"
+
+    @property
+    def requests_of_thread(self) -> int:
+        """Requests that the calling thread has sent."""
+        return getattr(self._of_thread, "requests", 0)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -286,6 +292,7 @@ class HubClient:
         with self._counting:
             self.requests[bucket] += 1
             self.waited_s += waited
+        self._of_thread.requests = self.requests_of_thread + 1
         headers: Mapping[str, str] | None = None
         try:
             with self._session.get(

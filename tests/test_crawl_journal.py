@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import resource
 import signal
 import subprocess
 import sys
@@ -19,13 +20,15 @@ import pytest
 
 from hfkg_resources import errors
 from hfkg_resources.crawl_journal import (
-    RecordTable,
+    CrawlStopped,
     StageJournal,
+    Step,
     Unfetched,
     crawl_units,
     crawl_walk,
 )
 from hfkg_resources.hub_client import HubClient
+from hfkg_resources.record_table import RecordTable
 from hfkg_resources.table_schema import INSTANT, STRINGS, Column
 
 ROOT = Path(__file__).parents[1]
@@ -125,32 +128,35 @@ def test_no_records_give_an_empty_table():
 # -- the journal
 
 
-def rows(*ids):
-    return TABLE.validate([{"id": one} for one in ids])[0]
+def step(*ids, units=(), **more):
+    return Step(units=units, rows=[{"id": one} for one in ids], **more)
 
 
 def ids(journal):
     return journal.scan().collect()["id"].to_list()
 
 
-def test_what_is_appended_is_found_again(tmp_path):
+def test_what_was_taken_in_is_found_again(tmp_path):
     journal = StageJournal(tmp_path, TABLE)
     assert (ids(journal), journal.finished, journal.finished_at) == ([], False, 0.0)
-    journal.append(rows("a", "b"), units=["u1", "u2"], cursor="/api/x?cursor=1", requests=3)
-    journal.append(
-        rows(),
-        units=["u3"],
-        missing=[Unfetched("u4", 404, "not_found")],
-        failures=[Unfetched("u5", 503, "GaveUp")],
-        set_aside=TABLE.validate([{}])[1],
-        cursor="/api/x?cursor=2",
-        requests=4,
+    journal.take(step("a", "b", units=["u1"], cursor="/api/x?cursor=1", requests=3))
+    journal.flush()
+    journal.take(
+        Step(
+            units=["u3"],
+            missing=[Unfetched("u4", 404, "not_found")],
+            failures=[Unfetched("u5", 503, "GaveUp")],
+            set_aside=TABLE.validate([{}])[1],
+            cursor="/api/x?cursor=2",
+            requests=4,
+        )
     )
+    journal.flush()
     journal.finish()
     again = StageJournal(tmp_path, TABLE)
     assert ids(again) == ["a", "b"]
-    assert again.done == {"u1", "u2", "u3", "u4"}
-    assert (again.cursor, again.requests, again.rows) == ("/api/x?cursor=2", 7, 2)
+    assert again.done == {"u1", "u3", "u4"}
+    assert (again.cursor, again.requests, again.rows, again.records) == ("/api/x?cursor=2", 7, 2, 3)
     assert again.missing().rows() == [("u4", 404, "not_found")]
     assert again.failures().rows() == [("u5", 503, "GaveUp")]
     assert again.set_aside().height == 1
@@ -158,29 +164,64 @@ def test_what_is_appended_is_found_again(tmp_path):
     assert again.finished_at > 0
 
 
+def test_a_step_is_safe_before_any_shard_is_written(tmp_path):
+    journal = StageJournal(tmp_path, TABLE)
+    journal.take(step("a", units=["u"], cursor="/next"))
+    journal.take(step(units=["v"], failures=[Unfetched("w", 503, "x")], cursor="/later"))
+    again = StageJournal(tmp_path, TABLE)
+    assert (again.done, again.cursor, again.records) == ({"u", "v"}, "/later", 1)
+    assert again.failures()["unit"].to_list() == ["w"]
+    again.take(step("b", units=["w"]))
+    again.flush()
+    assert ids(again) == ["a", "b"]
+    assert ids(StageJournal(tmp_path, TABLE)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"units":["v"],"rows":[{"id"', b"\0\0\0\n", b'{"units":["v"]}\n']
+)
+def test_of_a_torn_log_the_whole_steps_are_kept_and_it_can_be_gone_on_with(tmp_path, torn):
+    StageJournal(tmp_path, TABLE).take(step("a", units=["u"]))
+    (log_file,) = tmp_path.glob("*.log")
+    with log_file.open("ab") as file:
+        file.write(torn)
+    again = StageJournal(tmp_path, TABLE)
+    assert again.done == {"u"}
+    again.take(step("b", units=["v"]))
+    assert StageJournal(tmp_path, TABLE).done == {"u", "v"}
+
+
 def test_a_later_success_supersedes_a_failure(tmp_path):
     journal = StageJournal(tmp_path, TABLE)
-    journal.append(rows(), units=[], failures=[Unfetched("u", 503, "x"), Unfetched("v", 503, "x")])
-    journal.append(rows("a"), units=["u"], failures=[Unfetched("v", 500, "y")])
+    journal.take(Step(failures=[Unfetched("u", 503, "x"), Unfetched("v", 503, "x")]))
+    journal.flush()
+    journal.take(step("a", units=["u"], failures=[Unfetched("v", 500, "y")]))
     assert journal.failures().rows() == [("v", 500, "y")]
     assert StageJournal(tmp_path, TABLE).failures().rows() == [("v", 500, "y")]
 
 
-def test_what_was_not_committed_is_removed_when_the_journal_is_opened(tmp_path):
-    StageJournal(tmp_path, TABLE).append(rows("a"), units=["u"])
+def test_what_was_not_committed_is_put_in_order_when_the_journal_is_opened(tmp_path):
+    journal = StageJournal(tmp_path, TABLE)
+    journal.take(step("a", units=["u"]))
+    steps = (tmp_path / "shard-000001.log").read_bytes()
+    journal.flush()
+    (tmp_path / "shard-000001.log").write_bytes(steps)  # killed before the log was removed
     (tmp_path / "shard-000002.parquet").write_bytes(b"torn")
     (tmp_path / "shard-000002.json.tmp").write_bytes(b"{")
     journal = StageJournal(tmp_path, TABLE)
     assert ids(journal) == ["a"]
-    journal.append(rows("b"), units=["v"])
+    journal.take(step("b", units=["v"]))
+    journal.flush()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "shard-000001.json", "shard-000001.parquet", "shard-000003.json", "shard-000003.parquet",
     ]  # fmt: skip
 
 
-def test_a_write_that_fails_leaves_the_journal_as_it_was(tmp_path, monkeypatch):
+def test_a_shard_that_cannot_be_written_leaves_its_steps_where_they_were(tmp_path, monkeypatch):
     journal = StageJournal(tmp_path, TABLE)
-    journal.append(rows("a"), units=["u"])
+    journal.take(step("a", units=["u"]))
+    journal.flush()
+    journal.take(step("b", units=["v"]))
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -188,11 +229,29 @@ def test_a_write_that_fails_leaves_the_journal_as_it_was(tmp_path, monkeypatch):
     with monkeypatch.context() as disk:
         disk.setattr("os.replace", full)
         with pytest.raises(OSError, match="No space"):
-            journal.append(rows("b"), units=["v"])
+            journal.flush()
+    assert ids(journal) == ["a"]
+    journal.flush()
+    assert ids(journal) == ids(StageJournal(tmp_path, TABLE)) == ["a", "b"]
+
+
+def test_a_step_that_cannot_be_written_whole_is_not_written_at_all(tmp_path):
+    journal = StageJournal(tmp_path, TABLE)
+    journal.take(step("a", units=["u"]))
+    (log_file,) = tmp_path.glob("*.log")
+    size = log_file.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+    try:
+        with pytest.raises(OSError):
+            journal.take(step("b", units=["v"]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert log_file.stat().st_size == size
     assert journal.done == {"u"}
-    assert len(list(tmp_path.iterdir())) == 2
-    journal.append(rows("b"), units=["v"])
-    assert ids(StageJournal(tmp_path, TABLE)) == ["a", "b"]
+    journal.take(step("c", units=["w"]))
+    assert StageJournal(tmp_path, TABLE).done == {"u", "w"}
 
 
 # -- units
@@ -288,20 +347,22 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path):
     assert set(ids(again)) == again.done
 
 
-def test_an_interrupt_while_a_result_is_taken_in_keeps_the_unit_with_its_rows(tmp_path):
-    class InterruptsOnce(list):
-        has_interrupted = False
+def test_a_crawl_that_is_told_to_stop_does_so_and_keeps_what_is_finished(tmp_path):
+    stop = threading.Event()
 
-        def __iter__(self):
-            if not self.has_interrupted:
-                self.has_interrupted = True
-                raise KeyboardInterrupt
-            return super().__iter__()
+    def fetch(unit):
+        if unit == "u9":
+            stop.set()
+        return [{"id": unit}]
 
     journal = StageJournal(tmp_path, TABLE)
-    with pytest.raises(KeyboardInterrupt):
-        crawl_units(journal, ["u"], lambda unit: InterruptsOnce([{"id": unit}]), log=log)
-    assert (ids(journal), journal.done) == (["u"], {"u"})
+    with pytest.raises(CrawlStopped):
+        crawl_units(
+            journal, [f"u{n}" for n in range(100_000)], fetch, workers=1, log=log, stop=stop
+        )
+    again = StageJournal(tmp_path, TABLE)
+    assert {f"u{n}" for n in range(9)} <= again.done == set(ids(again))
+    assert not again.finished
 
 
 @pytest.mark.slow
@@ -322,40 +383,24 @@ def test_an_interrupt_at_any_moment_marks_no_unit_as_done_without_its_rows(tmp_p
         assert sorted(ids(again)) == sorted(again.done)
 
 
-def test_a_slow_shard_is_written_after_its_time(tmp_path):
+def test_a_shard_is_written_early_where_its_rows_are_large(tmp_path, monkeypatch):
+    monkeypatch.setattr("hfkg_resources.crawl_journal.SHARD_BYTES", 1_000)
     journal = StageJournal(tmp_path, TABLE)
-    wait = threading.Event()
-
-    def fetch(unit):
-        if unit == "slow":
-            assert wait.wait(5)
-        return [{"id": unit}]
-
-    crawl = threading.Thread(
-        target=crawl_units, args=(journal, ["quick", "slow"], fetch),
-        kwargs={"workers": 2, "shard_seconds": 0.1, "log": log},
-    )  # fmt: skip
-    crawl.start()
-    deadline = time.monotonic() + 5
-    while not list(tmp_path.glob("*.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    committed = StageJournal(tmp_path, TABLE).done
-    wait.set()
-    crawl.join()
-    assert committed == {"quick"}
+    crawl_units(journal, ["u", "v", "w"], lambda u: [{"id": u * 1_000}], workers=1, log=log)
+    assert journal.shards == 3
 
 
 def test_units_are_taken_no_faster_than_they_are_stored(tmp_path):
     """A million finished units never wait in memory: the queue is bounded."""
     journal, fetched, ahead = StageJournal(tmp_path, TABLE), [], []
-    append = journal.append
+    flush = journal.flush
 
-    def slow_append(frame, **shard):
+    def slow_flush():
         time.sleep(0.05)
         ahead.append(len(fetched) - journal.rows)
-        append(frame, **shard)
+        flush()
 
-    journal.append = slow_append
+    journal.flush = slow_flush
     units = [str(number) for number in range(200)]
     crawl_units(
         journal, units, lambda u: fetched.append(u) or [{"id": u}],
@@ -448,8 +493,11 @@ def test_a_walk_takes_every_page_once(tmp_path, listing):
 
 def test_a_walk_goes_on_behind_the_last_page_it_has_also_at_another_address(tmp_path, listing):
     listing.broken_page = 7
-    with pytest.raises(errors.GaveUp):
-        walk(StageJournal(tmp_path, TABLE), listing)
+    broken = StageJournal(tmp_path, TABLE)
+    walk(broken, listing)
+    assert not broken.finished
+    assert broken.failures().select("unit", "status").rows() == [("/api/models", 500)]
+    assert broken.rows == 7 * PAGE_ROWS
     moved = ListingHub()
     journal = StageJournal(tmp_path, TABLE)
     assert journal.cursor == "/api/models?cursor=7"
@@ -457,6 +505,8 @@ def test_a_walk_goes_on_behind_the_last_page_it_has_also_at_another_address(tmp_
     moved.stop()
     assert ids(journal) == EVERYTHING
     assert len(moved.asked) == PAGES - 7
+    assert journal.finished
+    assert journal.failures().is_empty()
 
 
 def test_a_walk_killed_between_its_last_page_and_its_end_is_over(tmp_path, listing):
@@ -482,8 +532,7 @@ def test_records_that_cannot_be_parsed_are_set_aside(tmp_path, listing):
 
 def test_a_walk_ends_after_so_many_rows_and_resumed_it_counts_those_it_has(tmp_path, listing):
     listing.broken_page = 1
-    with pytest.raises(errors.GaveUp):
-        walk(StageJournal(tmp_path, TABLE), listing, max_records=13)
+    walk(StageJournal(tmp_path, TABLE), listing, max_records=13)
     listing.broken_page = None
     journal = StageJournal(tmp_path, TABLE)
     walk(journal, listing, max_records=13)
@@ -504,19 +553,24 @@ def test_where_a_walk_ends_does_not_depend_on_shards_though_records_are_set_asid
     assert ids(journal) == [one for one in EVERYTHING[:13] if not one.endswith("-0")]
 
 
-def test_a_walk_stops_before_the_record_that_says_so(tmp_path, listing):
+def test_a_walk_that_is_told_to_stop_goes_on_there_later(tmp_path, listing):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(CrawlStopped):
+        walk(StageJournal(tmp_path, TABLE), listing, stop=stop)
     journal = StageJournal(tmp_path, TABLE)
-    walk(journal, listing, stop=lambda record: record["id"] == "001-3")
-    assert ids(journal) == EVERYTHING[:8]
-    assert len(listing.asked) == 2
+    walk(journal, listing)
+    assert ids(journal) == EVERYTHING
+    assert len(listing.asked) == PAGES
 
 
 CRAWLER = """
 import logging, sys
 from pathlib import Path
 import polars as pl
-from hfkg_resources.crawl_journal import RecordTable, StageJournal, crawl_units, crawl_walk
+from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
+from hfkg_resources.record_table import RecordTable
 from hfkg_resources.table_schema import Column
 
 way, url, directory, units = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])

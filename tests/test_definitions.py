@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from hfkg_assets import vocabulary as v
 from hfkg_assets.definitions import build_defs, defs, executor, resources
 from hfkg_assets.snapshots import SNAPSHOTS
+from hfkg_resources.scope import Scope
 from hfkg_resources.settings import SettingError
-from hfkg_resources.sources import NoPast, Scope
+from hfkg_resources.sources import NoPast
 
 
 def nodes():
@@ -29,7 +30,7 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
     assert found["hub"] == {
         "tasks", "tags", "models", "datasets", "spaces", "collections", "papers", "accounts",
         "likers", "followers", "members", "model_cards", "dataset_cards", "aliases", "coverage",
-        "crawl_plan",
+        "crawl_plan", "ledger", "set_aside",
     }  # fmt: skip
     assert found["graph"] == {"node", "edge", "statistics"}
     assert found["catalog"] == {"duckdb"}

@@ -1,8 +1,9 @@
 """`hub/aliases`: ids that something refers to and that no listing holds, with what they stand for.
 
 Renamed and moved repositories, short ids of old ones and ids in the wrong case are all written in
-tags, Spaces and collections. A difference of case is settled from the listing; for the rest the
-Hub is asked once per id, and its redirects tell.
+tags, Spaces and collections. A difference of case is settled from the listing, a renaming since the
+snapshot before by the stable id; for the rest the Hub is asked once per id, and its redirects tell.
+What an id stands for is kept across snapshots.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from urllib.parse import quote
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.crawling import crawl_asset, now, observed_now
+from hfkg_assets.hub.carrying import renamings
+from hfkg_assets.hub.crawling import Table, crawled_table, now, observed_now
 from hfkg_assets.vocabulary import (
     RELATIONS,
     REPOSITORY_ID,
@@ -21,7 +23,7 @@ from hfkg_assets.vocabulary import (
     ListColumn,
     Tag,
 )
-from hfkg_resources.sources import Crawl
+from hfkg_resources.crawl import Crawl
 from hfkg_resources.table_schema import schema_of
 
 
@@ -78,7 +80,7 @@ def split_by_case(unknown: pl.DataFrame, listed: pl.DataFrame) -> tuple[pl.DataF
 def crawl_aliases(
     crawl: Crawl, referred: pl.LazyFrame, listed: Mapping[str, pl.LazyFrame]
 ) -> pl.LazyFrame:
-    """Looks up every referred id that no listing holds.
+    """What every referred id stands for that no listing holds.
 
     Args:
         crawl: the crawl.
@@ -93,7 +95,10 @@ def crawl_aliases(
         r"(^|/)\.{1,2}(/|$)"
     )
     unknown = referred.collect().filter(sound).join(known, on=["kind", "id"], how="anti")
-    settled, left = split_by_case(unknown, known)
+    by_case, left = split_by_case(unknown, known)
+    renamed = renamings(crawl, listed)
+    by_id = left.join(renamed, on=["kind", "id"])
+    left = left.join(by_id, on=["kind", "id"], how="anti")
 
     def fetch(unit: str) -> list[dict[str, Any]]:
         kind, _, repo_id = unit.partition(":")
@@ -104,13 +109,22 @@ def crawl_aliases(
                 "kind": kind,
                 "id": repo_id,
                 "canonical_id": canonical,
-                "via": "same" if canonical == repo_id else "redirect",
+                "via": "same" if canonical == repo_id else "renamed",
                 "observed_at": now(),
             }
         ]
 
-    units = left.select(pl.format("{}:{}", "kind", "id")).to_series().sort().to_list()
-    looked_up = crawl.units("aliases", observations.ALIASES, units, fetch)
+    units = left.select(unit=_UNIT).sort("unit").with_columns(basis=pl.lit("referred"))
+    carry = None
+    if crawl.before is not None:
+        carry = _aliases_before(crawl, renamed)
+        # Where an alias leads to has gone: the Hub is asked again what it stands for.
+        lost = carry.filter(via="renamed").join(
+            known.lazy(), left_on=["kind", "canonical_id"], right_on=["kind", "id"], how="anti"
+        )
+        lost_units = lost.select("unit").collect()["unit"].implode()
+        units = units.with_columns(pl.when(~pl.col("unit").is_in(lost_units)).then("basis"))
+    looked_up = crawl.units("aliases", observations.ALIASES, units, fetch, carry=carry)
     unit = pl.col("unit").str.splitn(":", 2).struct
     missing = crawl.missing("aliases").select(
         unit.field("field_0").alias("kind"),
@@ -118,32 +132,98 @@ def crawl_aliases(
         pl.lit("missing").alias("via"),
         observed_now(),
     )
-    by_case = settled.with_columns(pl.lit("case").alias("via"), observed_now())
-    empty = pl.LazyFrame(schema=schema_of(observations.ALIASES))
-    return pl.concat(
-        [empty, looked_up, by_case.lazy(), missing.lazy()], how="diagonal_relaxed"
-    ).sort("kind", "id")
+    settled = pl.concat(
+        [
+            by_case.with_columns(pl.lit("case").alias("via")),
+            by_id.with_columns(pl.lit("renamed").alias("via")),
+        ]
+    ).with_columns(observed_now())
+    return (
+        pl.concat(
+            [
+                looked_up,
+                settled.lazy(),
+                missing.lazy(),
+            ],
+            how="diagonal_relaxed",
+        )
+        .with_columns(pl.col("carried").fill_null(False))
+        .sort("kind", "id")
+    )
 
 
-@crawl_asset(
+_UNIT = pl.format("{}:{}", "kind", "id")
+
+
+def _aliases_before(crawl: Crawl, renamed: pl.DataFrame) -> pl.LazyFrame:
+    """The aliases of the snapshot before; where they led to a renamed repository they follow it."""
+    assert crawl.before is not None
+    follow = renamed.lazy().select("kind", canonical_id="id", followed="canonical_id")
+    return (
+        crawl.before.table("aliases")
+        .join(follow, on=["kind", "canonical_id"], how="left")
+        .with_columns(pl.coalesce("followed", "canonical_id").alias("canonical_id"), unit=_UNIT)
+        .drop("followed")
+    )
+
+
+def renamed_accounts(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """Names of the snapshot before whose account has another name today, as alias rows.
+
+    Rows that are carried over may name them so; a crawl from nothing meets no such name.
+    """
+    schema = schema_of(observations.ALIASES)
+    if crawl.before is None:
+        return pl.LazyFrame(schema=schema)
+    entity = pl.col("kind").replace_strict({"user": "user", "org": "organization"})
+    today = accounts.drop_nulls("_id").select("kind", "_id", canonical_id="name")
+    then = crawl.before.table("accounts").select("kind", "_id", id="name")
+    moved = then.join(today, on=["kind", "_id"]).filter(pl.col("id") != pl.col("canonical_id"))
+    moved = moved.select(
+        entity.alias("kind"), "id", "canonical_id", pl.lit("renamed").alias("via"),
+        observed_now(), carried=pl.lit(False),
+    )  # fmt: skip
+    # Older ones are kept, and follow to the newest name.
+    older = crawl.before.table("aliases").filter(pl.col("kind").is_in(["user", "organization"]))
+    follow = moved.select("kind", canonical_id="id", followed="canonical_id")
+    older = (
+        older.join(follow, on=["kind", "canonical_id"], how="left")
+        .with_columns(
+            pl.coalesce("followed", "canonical_id").alias("canonical_id"), carried=pl.lit(True)
+        )
+        .drop("followed")
+    )
+    names = schema.names()
+    return pl.concat([moved.select(names), older.select(names)]).unique(
+        ["kind", "id"], keep="first", maintain_order=True
+    ).join(accounts.select(id="name"), on="id", how="anti")  # fmt: skip
+
+
+@crawled_table(
     "hub/aliases",
-    description="What referred ids that no listing holds stand for: redirects and letter case.",
+    description="What referred ids that no listing holds stand for: renamings and letter case.",
     columns=observations.ALIASES,
     ins={
         "models": "hub/models",
         "datasets": "hub/datasets",
         "spaces": "hub/spaces",
         "collections": "hub/collections",
+        "accounts": "hub/accounts",
     },
 )
-def hub_aliases(
+def aliases_table(
     crawl: Crawl,
-    models: pl.LazyFrame,
-    datasets: pl.LazyFrame,
-    spaces: pl.LazyFrame,
-    collections: pl.LazyFrame,
+    models: Table,
+    datasets: Table,
+    spaces: Table,
+    collections: Table,
+    accounts: Table,
 ) -> pl.LazyFrame:
-    listed = {"model": models, "dataset": datasets, "space": spaces}
+    listed = {"model": models(), "dataset": datasets(), "space": spaces()}
     tables = {f"hub/{kind}s": frame for kind, frame in listed.items()}
-    referred = references({**tables, "hub/collections": collections})
-    return crawl_aliases(crawl, referred, listed)
+    referred = references({**tables, "hub/collections": collections()})
+    aliases = crawl_aliases(crawl, referred, listed)
+    return pl.concat([aliases, renamed_accounts(crawl, accounts())]).sort("kind", "id")
+
+
+TABLES = [aliases_table]

@@ -9,15 +9,14 @@ import threading
 from typing import Any
 from urllib.parse import quote
 
-import dagster as dg
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.crawling import crawl_asset, now, observed_now
+from hfkg_assets.hub.carrying import renamed_rows
+from hfkg_assets.hub.crawling import CrawledTable, Table, crawled_table, now, observed_now
+from hfkg_resources.crawl import Crawl
 from hfkg_resources.errors import BadRequest, NotFound
 from hfkg_resources.hub_client import Answer, HubClient
-from hfkg_resources.sources import Crawl
-from hfkg_resources.table_schema import schema_of
 
 CAP = 100 * 1024 * 1024
 """Bytes of a README that are read at most."""
@@ -82,44 +81,69 @@ def parse_card(repo_id: str, sha: str | None, content: bytes) -> dict[str, Any]:
     }
 
 
+def carded(repositories: pl.LazyFrame) -> pl.DataFrame:
+    """The repositories that have a README, or may have one.
+
+    Returns:
+        `unit` (the stable id), `basis` (commit and access: what decides the answer), `id`, `sha`.
+    """
+    gated = pl.col("gated") if "gated" in repositories.collect_schema() else pl.lit(None, pl.String)
+    return (
+        repositories.filter(pl.col("has_readme").fill_null(True))
+        .select(
+            pl.col("_id").alias("unit"),
+            pl.format(
+                "{}|{}|{}", "sha", gated.fill_null(""), pl.col("disabled").fill_null(False)
+            ).alias("basis"),
+            "id",
+            "sha",
+        )
+        .sort("id")
+        .collect()
+    )
+
+
 def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyFrame:
     """The READMEs of the repositories that have one, and a row for each that is not given."""
-    wanted = repositories.filter(pl.col("has_readme").fill_null(True)).select("id", "sha").collect()
-    shas: dict[str, str | None] = dict(wanted.iter_rows())
+    stage = f"{kind.removesuffix('s')}_cards"
+    wanted = carded(repositories)
+    asked = {unit: (repo_id, sha) for unit, _, repo_id, sha in wanted.iter_rows()}
     reader = CardReader(crawl.client, kind)
 
-    def fetch(repo_id: str) -> list[dict[str, Any]]:
-        answer = reader.read(repo_id, shas[repo_id])
-        return [parse_card(repo_id, shas[repo_id], answer.content)]
+    def fetch(unit: str) -> list[dict[str, Any]]:
+        repo_id, sha = asked[unit]
+        return [parse_card(repo_id, sha, reader.read(repo_id, sha).content)]
 
-    stage = f"{kind.removesuffix('s')}_cards"
-    cards = crawl.units(stage, observations.CARDS, sorted(shas), fetch)
-    withheld = crawl.missing(stage).select(
-        pl.col("unit").alias("id"),
-        pl.col("reason").alias("status"),
-        observed_now(),
+    carry = None
+    if crawl.before is not None:
+        cards = crawl.before.table(stage)
+        carry = renamed_rows(crawl, cards, "id", kind.removesuffix("s"), repositories)
+    cards = crawl.units(
+        stage, observations.CARDS, wanted.select("unit", "basis"), fetch,
+        carry=carry, refresh=False,
+    )  # fmt: skip
+    withheld = (
+        crawl.missing(stage)
+        .join(wanted, on="unit")
+        .select("id", pl.col("reason").alias("status"), observed_now(), carried=pl.lit(False))
     )
-    empty = pl.LazyFrame(schema=schema_of(observations.CARDS))
-    return pl.concat([empty, cards, withheld.lazy()], how="diagonal_relaxed").sort("id")
+    return pl.concat([cards, withheld.lazy()], how="diagonal_relaxed").sort("id")
 
 
-def card_asset(kind: str) -> dg.AssetsDefinition:
-    """The asset of one kind's READMEs (`models` or `datasets`)."""
+def card_table(kind: str) -> CrawledTable:
+    """The table of one kind's READMEs (`models` or `datasets`)."""
 
-    @crawl_asset(
+    @crawled_table(
         f"hub/{kind.removesuffix('s')}_cards",
         description=f"README.md of the {kind} that have one, at the listing's commit.",
         columns=observations.CARDS,
         ins={"repositories": f"hub/{kind}"},
         bucket="resolvers",
     )
-    def cards(
-        crawl: Crawl,
-        repositories: pl.LazyFrame,
-    ) -> pl.LazyFrame:
-        return crawl_cards(crawl, kind, repositories)
+    def cards_table(crawl: Crawl, repositories: Table) -> pl.LazyFrame:
+        return crawl_cards(crawl, kind, repositories())
 
-    return cards
+    return cards_table
 
 
-CARD_ASSETS = [card_asset(kind) for kind in ("models", "datasets")]
+TABLES = [card_table(kind) for kind in ("models", "datasets")]

@@ -1,36 +1,22 @@
-"""`hub/crawl_plan` and `hub/coverage`: what a crawl costs, and what it got.
+"""`hub/ledger`, `hub/set_aside`, `hub/coverage`: what the crawl got, and what it did not.
 
-The plan counts requests from the listings alone, before likers, accounts and cards are fetched.
-Coverage sets what every stage expected beside what it got; a gap is always counted and named.
+The ledger has every unit of work, the records set aside stand beside it with their reason, and
+coverage sums both up: a gap is always counted and named.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from hfkg_assets.hub.cards import CARD_ASSETS
-from hfkg_assets.hub.listings import PAGE
-from hfkg_assets.knowledge_graph.relations import namespace
+from hfkg_assets.hub.crawl import TABLES
 from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
-from hfkg_resources.sources import JOURNALS, REPORT, HubSource
-from hfkg_resources.table_schema import Column
+from hfkg_resources.crawl import JOURNALS, LEDGER, LEDGER_FILE, REPORT, SET_ASIDE_FILE
+from hfkg_resources.table_schema import Column, schema_of
 from hfkg_resources.warehouse import Warehouse
-
-WINDOW_S = 300
-
-TIERS: Mapping[str, Mapping[str, int]] = {
-    "anonymous": {"api": 500, "resolvers": 3_000},
-    "free": {"api": 1_000, "resolvers": 5_000},
-    "pro": {"api": 2_500, "resolvers": 12_000},
-    "team": {"api": 3_000, "resolvers": 20_000},
-    "enterprise": {"api": 6_000, "resolvers": 50_000},
-    "enterprise_plus": {"api": 10_000, "resolvers": 100_000},
-}
-"""Requests per five minutes by kind of account (the Hub's documentation on rate limits, 2026)."""
 
 MAX_FAILED = 0.01
 """Above this share of failed units of any stage the coverage check fails."""
@@ -38,139 +24,170 @@ MAX_FAILED = 0.01
 MAX_SET_ASIDE = 0.01
 """Above this share of unusable records of any stage the coverage check fails."""
 
-PLAN = (
-    Column("stage", pl.String(), "what is fetched", required=True),
-    Column("bucket", pl.String(), "the quota it is counted in", required=True),
-    Column("requests", pl.Int64(), "requests needed", required=True),
-    Column("basis", pl.String(), "exact, or at least: what the listings alone tell", required=True),
-    *(
-        Column(f"seconds_{tier}", pl.Int64(), f"least time at the quota of {tier}", required=True)
-        for tier in TIERS
-    ),
-)
+MIN_LISTED = 0.8
+"""Below this share of what the counters promise the counter check warns."""
+
+WALKS = ("models", "datasets", "spaces", "collections", "papers")
+"""Stages whose failure leaves a gap of unknown size."""
 
 COVERAGE = (
     Column("stage", pl.String(), "stage of the crawl", required=True),
-    Column("expected", pl.Int64(), "units of work, or rows of a listing", required=True),
-    Column("fetched", pl.Int64(), "got", required=True),
+    Column("expected", pl.Int64(), "units of work, or records of a listing", required=True),
+    Column("fetched", pl.Int64(), "asked for and got", required=True),
+    Column("unchanged", pl.Int64(), "taken over from the snapshot before", required=True),
     Column("missing", pl.Int64(), "the Hub says: gone, gated, disabled, too large", required=True),
     Column("failed", pl.Int64(), "given up after retries; tried again next time", required=True),
     Column("set_aside", pl.Int64(), "records that lack what they must have", required=True),
     Column("rows", pl.Int64(), "rows stored", required=True),
+    Column("counted", pl.Int64(), "rows that the Hub's own counters promise, where there are any"),
     Column("requests", pl.Int64(), "requests made, retries and redirects included", required=True),
 )
 
+SET_ASIDE = (
+    Column("stage", pl.String(), "stage of the crawl", required=True),
+    Column("unit", pl.String(), "what was asked for; null in a listing"),
+    Column("index", pl.Int64(), "its place in its shard", required=True),
+    Column("column", pl.String(), "the column at fault; empty if it is the record", required=True),
+    Column("expected", pl.String(), "what should have been there", required=True),
+    Column("got", pl.String(), "what was", required=True),
+    Column("excerpt", pl.String(), "the beginning of the record", required=True),
+)
 
-def crawl_plan(repositories: Mapping[str, pl.LazyFrame], *, social: bool = True) -> pl.DataFrame:
-    """Requests per stage and the least time they take, from the listings alone.
+CRAWLED = [f"hub/{name}" for name in TABLES]
+
+
+def coverage(
+    reports: Sequence[Mapping[str, object]], counted: Mapping[str, int] | None = None
+) -> pl.DataFrame:
+    """Stage reports as a table, sorted by stage.
 
     Args:
-        repositories: the listings by kind (`models`, `datasets`, `spaces`).
-        social: whether likes and follows are wanted.
+        reports: see `StageReport`.
+        counted: rows that counters promise, by stage.
     """
-    rows = []
-    for kind, frame in repositories.items():
-        listed, liked, with_card = (
-            frame.select(
-                pl.len(), (pl.col("likes") > 0).sum().alias("liked"),
-                pl.col("has_readme").fill_null(True).sum().alias("cards"),
-            ).collect().row(0)
-        )  # fmt: skip
-        rows.append((f"list {kind}", "api", max(1, math.ceil(listed / PAGE)), "exact"))
-        if social:
-            rows.append((f"likers of {kind}", "api", liked, "at least"))
-        if kind != "spaces":
-            rows.append((f"cards of {kind}", "resolvers", with_card, "exact"))
-    publishers = pl.concat(frame.select(name=namespace()) for frame in repositories.values())
-    names = publishers.drop_nulls().unique().select(pl.len()).collect().item()
-    rows.append(("overviews of publishers", "api", names, "at least"))
-    return pl.DataFrame(
-        [
-            (*row, *(least_seconds(row[2], quotas[row[1]]) for quotas in TIERS.values()))
-            for row in rows
-        ],
-        schema={column.name: column.dtype for column in PLAN},
-        orient="row",
+    rows = [{**report, "counted": (counted or {}).get(str(report["stage"]))} for report in reports]
+    return pl.DataFrame(rows, schema=schema_of(COVERAGE)).sort("stage")
+
+
+def promised(warehouse: Warehouse, day: str) -> dict[str, int]:
+    """Rows that the Hub's counters promise, by stage: likes, followers, members."""
+    likes = pl.concat(
+        warehouse.scan(f"hub/{kind}", day).select("likes")
+        for kind in ("models", "datasets", "spaces")
     )
+    accounts = warehouse.scan("hub/accounts", day)
+    # Of accounts without a counter the list itself is all there is.
+    uncounted = accounts.filter(pl.col("numFollowers").is_null())
+    listed = warehouse.scan("hub/followers", day).join(uncounted, on=["kind", "name"], how="semi")
+    return {
+        "likers": _total(likes, "likes"),
+        "followers": _total(accounts, "numFollowers") + _total(listed.select(pl.len()), "len"),
+        "members": _total(accounts, "numUsers"),
+    }
 
 
-def least_seconds(requests: int, quota: int) -> int:
-    """Time that requests take at a quota per window: the last window need not be waited out."""
-    return max(0, math.ceil(requests / quota) - 1) * WINDOW_S
+def _total(frame: pl.LazyFrame, column: str) -> int:
+    return int(frame.select(pl.col(column).sum()).collect().item() or 0)
 
 
-def coverage(reports: Sequence[Mapping[str, object]]) -> pl.DataFrame:
-    """Stage reports as a table, sorted by stage."""
-    return pl.DataFrame(
-        list(reports), schema={column.name: column.dtype for column in COVERAGE}
-    ).sort("stage")
+def _files(warehouse: Warehouse, day: str, suffix: str) -> list[Path]:
+    return sorted(Path(warehouse.root, JOURNALS, day).glob(f"*/*{suffix}"))
 
 
 @snapshot_asset(
-    "hub/crawl_plan",
-    description="Requests per stage and the least time per kind of account, from listings alone.",
-    columns=PLAN,
-    ins={"models": "hub/models", "datasets": "hub/datasets", "spaces": "hub/spaces"},
+    "hub/ledger",
+    description="Every unit of work of the crawl, what became of it, and when it was asked for.",
+    columns=LEDGER,
+    deps=CRAWLED,
 )
-def hub_crawl_plan(
-    context: dg.AssetExecutionContext,
-    hub: HubSource,
-    models: pl.LazyFrame,
-    datasets: pl.LazyFrame,
-    spaces: pl.LazyFrame,
-) -> pl.DataFrame:
-    listings = {"models": models, "datasets": datasets, "spaces": spaces}
-    plan = crawl_plan(listings, social=hub.social == "on")
-    for tier, quotas in TIERS.items():
-        least = max(
-            least_seconds(int(plan.filter(pl.col("bucket") == bucket)["requests"].sum()), quota)
-            for bucket, quota in quotas.items()
-        )
-        context.add_output_metadata({f"hfkg/least_seconds_{tier}": least})
-    return plan
+def hub_ledger(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> pl.LazyFrame:
+    files = _files(warehouse, context.partition_key, LEDGER_FILE)
+    empty = pl.LazyFrame(schema=schema_of(LEDGER))
+    return pl.concat([empty, *map(pl.scan_parquet, files)]).sort("stage", "unit")
+
+
+@snapshot_asset(
+    "hub/set_aside",
+    description="Every record that could not be made into a row, with the reason.",
+    columns=SET_ASIDE,
+    deps=CRAWLED,
+)
+def hub_set_aside(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> pl.LazyFrame:
+    files = _files(warehouse, context.partition_key, SET_ASIDE_FILE)
+    schema = schema_of(SET_ASIDE)
+    parts = [
+        pl.scan_parquet(file)
+        .with_columns(stage=pl.lit(file.name.removesuffix(SET_ASIDE_FILE)))
+        .select(schema.names())
+        for file in files
+    ]
+    return pl.concat([pl.LazyFrame(schema=schema), *parts]).sort("stage", "unit", "index")
 
 
 @snapshot_asset(
     "hub/coverage",
-    description="Per stage of the crawl: expected, fetched, missing, failed, set aside, requests.",
+    description="Per stage of the crawl: expected, fetched, unchanged, missing, failed, set aside.",
     columns=COVERAGE,
-    deps=[
-        *(f"hub/{name}" for name in (
-            "tasks", "tags", "models", "datasets", "spaces", "collections", "papers", "accounts",
-            "likers", "followers", "members", "aliases",
-        )),
-        *("/".join(asset.key.path) for asset in CARD_ASSETS),
-    ],
-)  # fmt: skip
+    deps=CRAWLED,
+)
 def hub_coverage(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> pl.DataFrame:
-    reports = Path(warehouse.root, JOURNALS, context.partition_key).glob(f"*/*{REPORT}")
-    return coverage([json.loads(path.read_bytes()) for path in reports])
+    day = context.partition_key
+    reports: list[dict[str, Any]] = [
+        json.loads(path.read_bytes()) for path in _files(warehouse, day, REPORT)
+    ]
+    return coverage(reports, promised(warehouse, day))
 
 
-@dg.asset_check(
-    asset=key_of("hub/coverage"),
-    name="nothing_lost",
-    description=(
-        f"No stage has more than {MAX_FAILED:.0%} failed units or {MAX_SET_ASIDE:.0%} records "
-        "set aside."
-    ),
-    partitions_def=SNAPSHOTS,
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            name=name,
+            asset=key_of("hub/coverage"),
+            description=description,
+            partitions_def=SNAPSHOTS,
+        )
+        for name, description in (
+            (
+                "nothing_lost",
+                "Every unit is accounted for; no listing ended early; no stage has more than "
+                f"{MAX_FAILED:.0%} failed units or {MAX_SET_ASIDE:.0%} records set aside.",
+            ),
+            (
+                "lists_agree_with_counters",
+                f"Likers, followers and members listed are at least {MIN_LISTED:.0%} of what the "
+                "Hub counts; removed accounts and hidden lists are counted but not listed.",
+            ),
+        )
+    ]
 )
-def coverage_check(
+def coverage_checks(
     context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-) -> dg.AssetCheckResult:
-    return judge_coverage(warehouse.scan("hub/coverage", context.partition_key).collect())
+) -> Any:
+    table = warehouse.scan("hub/coverage", context.partition_key).collect()
+    yield judge_coverage(table)
+    yield judge_counters(table)
 
 
 def judge_coverage(table: pl.DataFrame) -> dg.AssetCheckResult:
-    """Fails where too much failed or was set aside, and names the stages."""
+    """Fails where too much failed or was set aside, or a unit is unaccounted for; names stages."""
     units = pl.max_horizontal("expected", "rows", pl.lit(1))
+    accounted = pl.sum_horizontal("fetched", "unchanged", "missing", "failed")
+    walk = pl.col("stage").str.replace(r"-\d+$", "").is_in(WALKS)
     bad = table.filter(
-        (pl.col("failed") / units > MAX_FAILED) | (pl.col("set_aside") / units > MAX_SET_ASIDE)
+        (pl.col("failed") / units > MAX_FAILED)
+        | (pl.col("set_aside") / units > MAX_SET_ASIDE)
+        | (pl.col("expected") != accounted)
+        | (walk & (pl.col("failed") > 0))
     )
     return dg.AssetCheckResult(
+        asset_key=key_of("hub/coverage"),
+        check_name="nothing_lost",
         passed=bad.is_empty(),
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
@@ -178,4 +195,19 @@ def judge_coverage(table: pl.DataFrame) -> dg.AssetCheckResult:
             "failed": int(table["failed"].sum()),
             "set_aside": int(table["set_aside"].sum()),
         },
+    )
+
+
+def judge_counters(table: pl.DataFrame) -> dg.AssetCheckResult:
+    """Warns where lists hold much less than the Hub's counters promise."""
+    shares = table.filter(pl.col("counted") > 0).select(
+        "stage", share=pl.col("rows") / pl.col("counted")
+    )
+    few = shares.filter(pl.col("share") < MIN_LISTED)
+    return dg.AssetCheckResult(
+        asset_key=key_of("hub/coverage"),
+        check_name="lists_agree_with_counters",
+        passed=few.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={stage: round(share, 4) for stage, share in shares.iter_rows()},
     )

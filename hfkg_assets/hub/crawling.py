@@ -1,63 +1,139 @@
-"""How a raw asset is declared: a function of a crawl and upstream tables.
+"""How a raw table is declared, and how a snapshot's tables are crawled side by side.
 
-Belongs here: what all crawled assets share. What each asks of the Hub stands in the modules
-beside this one.
+Belongs here: what all crawled tables share. What each asks of the Hub stands in the modules beside
+this one; `crawl` puts them together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
-import dagster as dg
 import polars as pl
 
-from hfkg_assets.snapshots import snapshot_asset
-from hfkg_resources.sources import HubSource
+from hfkg_resources.crawl import CrawlSession
+from hfkg_resources.crawl_journal import CrawlStopped
 from hfkg_resources.table_schema import Column
-from hfkg_resources.warehouse import Warehouse
+
+GRACE_S = 10.0
+"""How long tables that were told to stop are waited for."""
+
+_TICK_S = 0.5
 
 
-def crawl_asset(
+Table = Callable[[], pl.LazyFrame]
+"""A raw table that may not be there yet: calling it waits, so it is called when it is needed."""
+
+
+@dataclass(frozen=True)
+class CrawledTable:
+    """A raw table.
+
+    Attributes:
+        name: the asset key with slashes.
+        description: what one row is, and which calls it comes from.
+        columns: declared columns.
+        ins: argument of `rows` → raw table that it reads.
+        rows: takes the table's `Crawl` and what it reads, each as a `Table`; returns the rows.
+        bucket: the quota that its requests are counted in.
+    """
+
+    name: str
+    description: str
+    columns: Sequence[Column]
+    ins: Mapping[str, str]
+    rows: Callable[..., pl.LazyFrame]
+    bucket: str
+
+    @property
+    def short_name(self) -> str:
+        """The name without its group."""
+        return self.name.removeprefix("hub/")
+
+
+def crawled_table(
     name: str,
     *,
     description: str,
     columns: Sequence[Column],
     ins: Mapping[str, str] | None = None,
     bucket: str = "api",
-) -> Callable[[Callable[..., pl.LazyFrame]], dg.AssetsDefinition]:
-    """Declares an asset whose table is crawled.
+) -> Callable[[Callable[..., pl.LazyFrame]], CrawledTable]:
+    """Declares a raw table by the function that crawls it; see `CrawledTable`."""
+    return lambda rows: CrawledTable(name, description, columns, ins or {}, rows, bucket)
 
-    The decorated function takes a `Crawl` and the upstream tables by argument name, and returns
-    the rows; requests and gaps of its stages become the asset's metadata.
+
+def crawl_tables(
+    tables: Sequence[CrawledTable], session: CrawlSession, load: Callable[[str], pl.LazyFrame]
+) -> Iterator[tuple[CrawledTable, pl.LazyFrame]]:
+    """Crawls tables side by side, so that no quota lies idle while another is used up.
+
+    All begin at once; where one reads another it waits until that has been taken from this
+    iterator. Trouble with one stops all: what they have fetched is kept, and gone on with by the
+    next session.
 
     Args:
-        name: the asset key with slashes.
-        description: what one row is, and which calls it comes from.
-        columns: declared columns.
-        ins: function argument → upstream table.
-        bucket: the quota that its requests are counted in.
+        tables: what to crawl.
+        session: where each table's crawl comes from.
+        load: gives a stored table by name.
+
+    Yields:
+        Each table with its rows, as they are done, but after those that it reads.
+
+    Raises:
+        Exception: the first trouble of a table.
     """
+    stored = {table.name: threading.Event() for table in tables}
+    results: queue.SimpleQueue[tuple[CrawledTable, Any]] = queue.SimpleQueue()
 
-    def declare(function: Callable[..., pl.LazyFrame]) -> dg.AssetsDefinition:
-        @snapshot_asset(
-            name,
-            description=description,
-            columns=columns,
-            ins=ins,
-            kinds=("huggingface", "parquet"),
-            tags={"bucket": bucket},
-        )
-        def crawled(
-            context: dg.AssetExecutionContext,
-            hub: HubSource,
-            warehouse: dg.ResourceParam[Warehouse],
-            **tables: pl.LazyFrame,
-        ) -> pl.LazyFrame:
-            with hub.crawl(context, warehouse) as crawl:
-                return function(crawl, **tables)
+    def upstream(name: str) -> pl.LazyFrame:
+        while name in stored and not stored[name].wait(_TICK_S):
+            if session.stop.is_set():
+                raise CrawlStopped
+        return load(name)
 
-        return crawled
+    def crawl(table: CrawledTable) -> None:
+        try:
+            inputs = {argument: partial(upstream, name) for argument, name in table.ins.items()}
+            results.put((table, table.rows(session.begin(table.short_name), **inputs)))
+        except BaseException as error:
+            results.put((table, error))
 
-    return declare
+    # Daemons: one that waits for an answer does not keep a stopped process alive.
+    for table in tables:
+        threading.Thread(target=crawl, args=(table,), name=table.name, daemon=True).start()
+    running, done = len(tables), dict[str, tuple[CrawledTable, pl.LazyFrame]]()
+    try:
+        while running:
+            try:
+                table, result = results.get(timeout=_TICK_S)
+            except queue.Empty:
+                continue
+            running -= 1
+            if isinstance(result, BaseException):
+                raise result
+            done[table.name] = table, result
+            # Dagster takes a table only after those that it is declared to read.
+            while ready := [
+                name
+                for name, (table, _) in done.items()
+                if all(stored[up].is_set() for up in table.ins.values() if up in stored)
+            ]:
+                yield done.pop(ready[0])
+                stored[ready[0]].set()
+    finally:
+        session.stop.set()
+        deadline = time.monotonic() + GRACE_S
+        while running and time.monotonic() < deadline:
+            try:
+                results.get(timeout=_TICK_S)
+                running -= 1
+            except queue.Empty:
+                continue
 
 
 def now() -> str:

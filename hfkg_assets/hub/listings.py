@@ -11,8 +11,8 @@ from typing import Any
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.crawling import crawl_asset, now
-from hfkg_resources.sources import Crawl
+from hfkg_assets.hub.crawling import Table, crawled_table, now
+from hfkg_resources.crawl import Crawl
 from hfkg_resources.table_schema import Column
 
 PAGE = 1_000
@@ -107,12 +107,12 @@ def using(spaces: pl.LazyFrame, models: pl.LazyFrame, datasets: pl.LazyFrame) ->
     return spaces.join(wanted, on="id", how="semi", maintain_order="left")
 
 
-@crawl_asset(
+@crawled_table(
     "hub/tasks",
     description="The Hub's task pages: `GET /api/tasks`.",
     columns=observations.TASKS,
 )
-def hub_tasks(crawl: Crawl) -> pl.LazyFrame:
+def tasks_table(crawl: Crawl) -> pl.LazyFrame:
 
     def fetch(path: str) -> list[dict[str, Any]]:
         pages = crawl.client.get_json(path)
@@ -124,12 +124,12 @@ def hub_tasks(crawl: Crawl) -> pl.LazyFrame:
     return crawl.units("tasks", observations.TASKS, ["/api/tasks"], fetch).sort("id")
 
 
-@crawl_asset(
+@crawled_table(
     "hub/tags",
     description="The tag vocabularies: `GET /api/{models,datasets}-tags-by-type`.",
     columns=observations.TAGS,
 )
-def hub_tags(crawl: Crawl) -> pl.LazyFrame:
+def tags_table(crawl: Crawl) -> pl.LazyFrame:
 
     def fetch(kind: str) -> list[dict[str, Any]]:
         groups = crawl.client.get_json(f"/api/{kind}s-tags-by-type")
@@ -149,35 +149,38 @@ def hub_tags(crawl: Crawl) -> pl.LazyFrame:
     return rows.sort("kind", "type", "id")
 
 
-@crawl_asset(
+@crawled_table(
     "hub/models",
     description="The model listing: `GET /api/models?expand=…`, a thousand rows a page.",
     columns=observations.MODELS,
 )
-def hub_models(crawl: Crawl) -> pl.LazyFrame:
+def models_table(crawl: Crawl) -> pl.LazyFrame:
     models = list_repositories(crawl, "models", observations.MODELS)
     return most_downloaded(models, crawl.scope.share) if crawl.scope.kind == "top" else models
 
 
-@crawl_asset(
+@crawled_table(
     "hub/datasets",
     description="The dataset listing: `GET /api/datasets?expand=…`, a thousand rows a page.",
     columns=observations.DATASETS,
     ins={"models": "hub/models"},
 )
-def hub_datasets(crawl: Crawl, models: pl.LazyFrame) -> pl.LazyFrame:
+def datasets_table(crawl: Crawl, models: Table) -> pl.LazyFrame:
     datasets = list_repositories(crawl, "datasets", observations.DATASETS)
-    return trained_on(datasets, models) if crawl.scope.kind == "top" else datasets
+    return trained_on(datasets, models()) if crawl.scope.kind == "top" else datasets
 
 
-@crawl_asset(
+@crawled_table(
     "hub/spaces",
     description="The Space listing with the models and datasets each uses: `GET /api/spaces`.",
     columns=observations.SPACES,
     ins={"models": "hub/models", "datasets": "hub/datasets"},
 )
-def hub_spaces(crawl: Crawl, models: pl.LazyFrame, datasets: pl.LazyFrame) -> pl.LazyFrame:
+def spaces_table(crawl: Crawl, models: Table, datasets: Table) -> pl.LazyFrame:
     spaces = list_repositories(crawl, "spaces", observations.SPACES)
     if crawl.scope.kind in ("top", "task"):
-        return using(spaces, models, datasets)
+        return using(spaces, models(), datasets())
     return spaces
+
+
+TABLES = [tasks_table, tags_table, models_table, datasets_table, spaces_table]

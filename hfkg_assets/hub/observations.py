@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from hfkg_resources.crawl import CARRIED
 from hfkg_resources.table_schema import INSTANT, STRINGS, Column
 
 _OBSERVED_AT = Column("observed_at", INSTANT, "when the answer was received", required=True)
@@ -101,6 +102,7 @@ COLLECTIONS = (
     Column("items", pl.List(ITEM), "what it lists", required=True),
     Column("is_complete", pl.Boolean(), "whether `items` are all of them", required=True),
     _OBSERVED_AT,
+    CARRIED,
 )
 
 AUTHOR = pl.Struct(
@@ -121,6 +123,7 @@ PAPERS = (
     Column("upvotes", pl.Int64(), "upvotes"),
     Column("authors", pl.List(AUTHOR), "authors, with the linked user where there is one"),
     _OBSERVED_AT,
+    CARRIED,
 )
 
 ACCOUNTS = (
@@ -133,6 +136,7 @@ ACCOUNTS = (
     Column("numFollowers", pl.Int64(), "follower counter"),
     Column("numUsers", pl.Int64(), "member counter of an organization"),
     _OBSERVED_AT,
+    CARRIED,
 )
 
 LIKERS = (
@@ -141,6 +145,7 @@ LIKERS = (
     *_ACCOUNT_ROW,
     Column("liked_at", INSTANT, "when, where the source knows"),
     _OBSERVED_AT,
+    CARRIED,
 )
 
 FOLLOWERS = (
@@ -148,12 +153,14 @@ FOLLOWERS = (
     Column("kind", pl.String(), "its kind: user or org", required=True),
     *_ACCOUNT_ROW,
     _OBSERVED_AT,
+    CARRIED,
 )
 
 MEMBERS = (
     Column("org", pl.String(), "the organization", required=True),
     *_ACCOUNT_ROW,
     _OBSERVED_AT,
+    CARRIED,
 )
 
 CARDS = (
@@ -163,12 +170,14 @@ CARDS = (
     Column("bytes", pl.Int64(), "length of the file"),
     Column("text", pl.String(), "README.md as served; null where there is none"),
     _OBSERVED_AT,
+    CARRIED,
 )
 
 ALIASES = (
     Column("kind", pl.String(), "model, dataset or space", required=True),
     Column("id", pl.String(), "the id as something refers to it", required=True),
     Column("canonical_id", pl.String(), "the id it stands for; null where nothing answers"),
-    Column("via", pl.String(), "case, redirect, same or missing", required=True),
+    Column("via", pl.String(), "case, renamed, same or missing", required=True),
     _OBSERVED_AT,
+    CARRIED,
 )

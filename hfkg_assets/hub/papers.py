@@ -4,16 +4,18 @@ The listing gives a hundred papers a request; asked for one by one are only the 
 does not hold. With a scope other than `all` only the cited papers are asked for.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.crawling import crawl_asset, now
+from hfkg_assets.hub.crawling import Table, crawled_table, now
 from hfkg_assets.knowledge_graph.relations import without_version
 from hfkg_assets.vocabulary import ARXIV_ID
-from hfkg_resources.sources import Crawl
+from hfkg_resources.crawl import Crawl
+from hfkg_resources.table_schema import schema_of
 
 PAPERS_PAGE = 100
 
@@ -58,9 +60,14 @@ def cited_ids(
     )
 
 
-def crawl_papers(crawl: Crawl, cited: pl.LazyFrame) -> pl.LazyFrame:
-    """The listing where the scope is `all`, and every cited paper that it does not hold."""
-    known = pl.LazyFrame(schema={c.name: c.dtype for c in observations.PAPERS})
+def crawl_papers(crawl: Crawl, cited: Callable[[], pl.LazyFrame]) -> pl.LazyFrame:
+    """The listing where the scope is `all`, and every cited paper that it does not hold.
+
+    Args:
+        crawl: the crawl.
+        cited: gives the cited ids (`id`); called once the listing has been read.
+    """
+    known = pl.LazyFrame(schema=schema_of(observations.PAPERS))
     if crawl.scope.kind == "all":
         known = crawl.walk(
             "papers", observations.PAPERS, "/api/papers", {"limit": PAPERS_PAGE}, parse_paper
@@ -69,12 +76,16 @@ def crawl_papers(crawl: Crawl, cited: pl.LazyFrame) -> pl.LazyFrame:
     def fetch(arxiv_id: str) -> list[dict[str, Any]]:
         return [parse_paper(crawl.client.get_json(f"/api/papers/{quote(arxiv_id)}"))]
 
-    unseen = cited.join(known, on="id", how="anti").collect()["id"].sort().to_list()
-    looked_up = crawl.units("paper_details", observations.PAPERS, unseen, fetch)
+    unseen = cited().join(known, on="id", how="anti").sort("id").collect()
+    units = unseen.select(pl.col("id").alias("unit"), pl.lit("cited").alias("basis"))
+    carry = None
+    if crawl.before is not None:
+        carry = crawl.before.table("papers").with_columns(pl.col("id").alias("unit"))
+    looked_up = crawl.units("paper_details", observations.PAPERS, units, fetch, carry=carry)
     return pl.concat([known, looked_up]).unique("id", keep="last", maintain_order=True).sort("id")
 
 
-@crawl_asset(
+@crawled_table(
     "hub/papers",
     description=(
         "Indexed papers with their authors: `GET /api/papers`, and `GET /api/papers/{id}` for "
@@ -83,10 +94,8 @@ def crawl_papers(crawl: Crawl, cited: pl.LazyFrame) -> pl.LazyFrame:
     columns=observations.PAPERS,
     ins={"models": "hub/models", "datasets": "hub/datasets", "collections": "hub/collections"},
 )
-def hub_papers(
-    crawl: Crawl,
-    models: pl.LazyFrame,
-    datasets: pl.LazyFrame,
-    collections: pl.LazyFrame,
-) -> pl.LazyFrame:
-    return crawl_papers(crawl, cited_ids(models, datasets, collections))
+def papers_table(crawl: Crawl, models: Table, datasets: Table, collections: Table) -> pl.LazyFrame:
+    return crawl_papers(crawl, lambda: cited_ids(models(), datasets(), collections()))
+
+
+TABLES = [papers_table]

@@ -1,18 +1,20 @@
 """`hub/likers`, `hub/followers`, `hub/members`: lists of users around repositories and accounts.
 
-Each list is asked for only where a counter says that there is something in it.
+Each list is asked for only where a counter says that there is something in it, and again only when
+the counter moved or its turn in the rolling refresh has come.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.crawling import crawl_asset, now
+from hfkg_assets.hub.carrying import renamed_rows, without_closed_accounts
+from hfkg_assets.hub.crawling import Table, crawled_table, now
+from hfkg_resources.crawl import Crawl
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.sources import Crawl
 
 MEMBERS_PAGE = 10_000
 
@@ -28,98 +30,158 @@ def list_users(
     ]
 
 
-def liked(repositories: dict[str, pl.LazyFrame]) -> list[str]:
-    """Units `kind:id` of the repositories that have likes."""
-    units = pl.concat(
-        frame.filter(pl.col("likes") > 0).select(pl.format("{}:{}", pl.lit(kind), "id"))
-        for kind, frame in repositories.items()
+def liked(repositories: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    """The repositories that have likes.
+
+    Args:
+        repositories: the listings by kind (`model`, `dataset`, `space`).
+
+    Returns:
+        `unit` (the stable id), `basis` (the counter), `kind`, `id`; sorted by kind and id.
+    """
+    return (
+        pl.concat(
+            frame.filter(pl.col("likes") > 0).select(
+                pl.col("_id").alias("unit"),
+                pl.col("likes").cast(pl.String).alias("basis"),
+                pl.lit(kind).alias("kind"),
+                "id",
+            )
+            for kind, frame in repositories.items()
+        )
+        .sort("kind", "id")
+        .collect()
     )
-    return units.collect().to_series().sort().to_list()
 
 
-def likers_of(client: HubClient) -> Callable[[str], list[dict[str, Any]]]:
-    """Fetches the likers of one unit `kind:id`."""
+def crawl_likers(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Who likes what, of repositories with likes."""
+    units = liked(repositories)
+    asked = {unit: (kind, repo_id) for unit, _, kind, repo_id in units.iter_rows()}
 
     def fetch(unit: str) -> list[dict[str, Any]]:
-        kind, _, repo_id = unit.partition(":")
+        kind, repo_id = asked[unit]
         about = {"repo_kind": kind, "repo_id": repo_id, "liked_at": None}
-        return list_users(client, f"/api/{kind}s/{quote(repo_id)}/likers", about)
+        return list_users(crawl.client, f"/api/{kind}s/{quote(repo_id)}/likers", about)
 
-    return fetch
-
-
-def followed(accounts: pl.LazyFrame) -> list[str]:
-    """Units `kind:name` of the accounts that have followers."""
-    wanted = accounts.filter(pl.col("numFollowers") > 0)
-    units = wanted.select(pl.format("{}:{}", "kind", "name")).collect().to_series()
-    return units.sort().to_list()
+    rows = crawl.units(
+        "likers", observations.LIKERS, units.select("unit", "basis"), fetch,
+        carry=_likers_before(crawl, repositories),
+    )  # fmt: skip
+    return rows.sort("repo_kind", "repo_id", "user")
 
 
-def followers_of(client: HubClient) -> Callable[[str], list[dict[str, Any]]]:
-    """Fetches the followers of one unit `kind:name`."""
+def _likers_before(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None:
+    if crawl.before is None:
+        return None
+    likers = without_closed_accounts(crawl, crawl.before.table("likers"))
+    return pl.concat(
+        renamed_rows(crawl, likers.filter(pl.col("repo_kind") == kind), "repo_id", kind, frame)
+        for kind, frame in repositories.items()
+    )
+
+
+def followed(accounts: pl.LazyFrame) -> pl.DataFrame:
+    """The accounts that have followers, or may have: rows that name a user do not count them.
+
+    Returns:
+        `unit` (`kind:name`), `basis` (the counter); sorted by unit.
+    """
+    wanted = accounts.filter(pl.col("numFollowers").fill_null(1) > 0)
+    return (
+        wanted.select(
+            pl.format("{}:{}", "kind", "name").alias("unit"),
+            pl.col("numFollowers").cast(pl.String).fill_null("?").alias("basis"),
+        )
+        .sort("unit")
+        .collect()
+    )
+
+
+def crawl_followers(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """Who follows whom."""
 
     def fetch(unit: str) -> list[dict[str, Any]]:
         kind, _, name = unit.partition(":")
         area = "organizations" if kind == "org" else "users"
         about = {"kind": kind, "name": name}
-        return list_users(client, f"/api/{area}/{quote(name, safe='')}/followers", about)
+        return list_users(crawl.client, f"/api/{area}/{quote(name, safe='')}/followers", about)
 
-    return fetch
+    carry = None
+    if crawl.before is not None:
+        before = without_closed_accounts(crawl, crawl.before.table("followers"))
+        carry = before.with_columns(pl.format("{}:{}", "kind", "name").alias("unit"))
+    rows = crawl.units("followers", observations.FOLLOWERS, followed(accounts), fetch, carry=carry)
+    return rows.sort("kind", "name", "user")
 
 
-def peopled(accounts: pl.LazyFrame) -> list[str]:
-    """Names of the organizations that have members."""
+def peopled(accounts: pl.LazyFrame) -> pl.DataFrame:
+    """The organizations that have members.
+
+    Returns:
+        `unit` (the name), `basis` (the counter); sorted by unit.
+    """
     wanted = accounts.filter(pl.col("kind") == "org", pl.col("numUsers").fill_null(1) > 0)
-    return wanted.select("name").collect().to_series().sort().to_list()
+    return (
+        wanted.select(
+            pl.col("name").alias("unit"), pl.col("numUsers").cast(pl.String).alias("basis")
+        )
+        .sort("unit")
+        .collect()
+    )
 
 
-def members_of(client: HubClient) -> Callable[[str], list[dict[str, Any]]]:
-    """Fetches the members of one organization."""
+def crawl_members(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
+    """Who belongs to which organization."""
 
     def fetch(name: str) -> list[dict[str, Any]]:
         path = f"/api/organizations/{quote(name, safe='')}/members"
-        return list_users(client, path, {"org": name}, {"limit": MEMBERS_PAGE})
+        return list_users(crawl.client, path, {"org": name}, {"limit": MEMBERS_PAGE})
 
-    return fetch
+    carry = None
+    if crawl.before is not None:
+        before = without_closed_accounts(crawl, crawl.before.table("members"))
+        carry = before.with_columns(pl.col("org").alias("unit"))
+    rows = crawl.units("members", observations.MEMBERS, peopled(accounts), fetch, carry=carry)
+    return rows.sort("org", "user")
 
 
-@crawl_asset(
+@crawled_table(
     "hub/likers",
     description="Who likes what: `GET /api/{kind}/{id}/likers` of repositories with likes.",
     columns=observations.LIKERS,
     ins={"models": "hub/models", "datasets": "hub/datasets", "spaces": "hub/spaces"},
 )
-def hub_likers(
+def likers_table(
     crawl: Crawl,
-    models: pl.LazyFrame,
-    datasets: pl.LazyFrame,
-    spaces: pl.LazyFrame,
+    models: Table,
+    datasets: Table,
+    spaces: Table,
 ) -> pl.LazyFrame:
-    repositories = {"model": models, "dataset": datasets, "space": spaces}
-    units = liked(repositories) if crawl.social else []
-    rows = crawl.units("likers", observations.LIKERS, units, likers_of(crawl.client))
-    return rows.sort("repo_kind", "repo_id", "user")
+    repositories = {"model": models(), "dataset": datasets(), "space": spaces()}
+    if not crawl.social:
+        repositories = {kind: frame.head(0) for kind, frame in repositories.items()}
+    return crawl_likers(crawl, repositories)
 
 
-@crawl_asset(
+@crawled_table(
     "hub/followers",
     description="Who follows whom: `GET /api/{users,organizations}/{name}/followers`.",
     columns=observations.FOLLOWERS,
     ins={"accounts": "hub/accounts"},
 )
-def hub_followers(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
-    units = followed(accounts) if crawl.social else []
-    rows = crawl.units("followers", observations.FOLLOWERS, units, followers_of(crawl.client))
-    return rows.sort("kind", "name", "user")
+def followers_table(crawl: Crawl, accounts: Table) -> pl.LazyFrame:
+    return crawl_followers(crawl, accounts() if crawl.social else accounts().head(0))
 
 
-@crawl_asset(
+@crawled_table(
     "hub/members",
     description="Members of organizations: `GET /api/organizations/{name}/members`.",
     columns=observations.MEMBERS,
     ins={"accounts": "hub/accounts"},
 )
-def hub_members(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
-    units = peopled(accounts)
-    rows = crawl.units("members", observations.MEMBERS, units, members_of(crawl.client))
-    return rows.sort("org", "user")
+def members_table(crawl: Crawl, accounts: Table) -> pl.LazyFrame:
+    return crawl_members(crawl, accounts())
+
+
+TABLES = [likers_table, followers_table, members_table]

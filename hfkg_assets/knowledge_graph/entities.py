@@ -104,10 +104,17 @@ def users(
     )
     unseen = (
         rows.join(accounts, on="id", how="anti")
+        # A carried row may tell an old name of an account that is known by its new one.
+        .join(accounts.drop_nulls("hub_id"), on="hub_id", how="anti")
         .group_by("id", maintain_order=True)
         .agg(pl.all().drop_nulls().first())
     )
-    return pl.concat([accounts.filter(pl.col("kind") == "user"), unseen], how="diagonal_relaxed")
+    counted = hub_followers.group_by(id="name").agg(pl.len().cast(pl.Int64).alias("listed"))
+    return (
+        pl.concat([accounts.filter(pl.col("kind") == "user"), unseen], how="diagonal_relaxed")
+        .join(counted, on="id", how="left")
+        .with_columns(pl.coalesce("followers", "listed"))
+    )
 
 
 def organizations(hub_accounts: pl.LazyFrame) -> pl.LazyFrame:

@@ -33,6 +33,9 @@ OBSERVED = (
     Column("observed_subject_id", pl.String(), "the subject's id as observed"),
     Column("observed_object_id", pl.String(), "the object's id as observed"),
 )
+ALIASED = (*REPOSITORY_TYPES, "user", "organization")
+"""Entity types whose ids may be old names that `hub/aliases` resolves."""
+
 REASON = Column("reason", pl.String(), f"why: one of {', '.join(REASONS)}", required=True)
 
 
@@ -79,7 +82,7 @@ def verify(
 def _resolve(frame: pl.LazyFrame, end: str, entity: str, aliases: pl.LazyFrame) -> pl.LazyFrame:
     if entity == "paper":
         return frame.with_columns(without_version(pl.col(end)))
-    if entity not in REPOSITORY_TYPES:
+    if entity not in ALIASED:
         return frame
     known = aliases.filter(pl.col("kind") == entity).drop_nulls("canonical_id")
     return (

@@ -4,10 +4,11 @@ from datetime import date
 
 import pytest
 
+from hfkg_resources.crawl import Crawl
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.sample_hub.faults import Faults
 from hfkg_resources.sample_hub.server import create_app, serve
-from hfkg_resources.sources import Crawl, Scope
+from hfkg_resources.scope import Scope
 
 DAY = date(2026, 11, 24)
 
@@ -38,7 +39,6 @@ def new_crawl(server, tmp_path, faults):
             social=social,
             day=str(DAY),
             directory=tmp_path,
-            output=tmp_path / "output.parquet",
             workers=4,
         )
 

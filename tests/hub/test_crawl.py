@@ -12,16 +12,13 @@ from hfkg_assets.hub.accounts import crawl_accounts, created_at, seen_names
 from hfkg_assets.hub.aliases import crawl_aliases, references, split_by_case
 from hfkg_assets.hub.cards import crawl_cards, parse_card
 from hfkg_assets.hub.collections import crawl_collections
-from hfkg_assets.hub.coverage import (
-    COVERAGE,
-    coverage,
-    crawl_plan,
-    judge_coverage,
-    least_seconds,
-)
+from hfkg_assets.hub.coverage import COVERAGE, coverage, judge_counters, judge_coverage
 from hfkg_assets.hub.listings import list_repositories, most_downloaded
 from hfkg_assets.hub.papers import cited_ids, crawl_papers
-from hfkg_assets.hub.social import followed, followers_of, liked, likers_of, members_of, peopled
+from hfkg_assets.hub.plan import crawl_plan, least_seconds
+from hfkg_assets.hub.social import crawl_followers, crawl_likers, crawl_members, liked
+from hfkg_resources.crawl import Crawl
+from hfkg_resources.hub_client import HubClient
 from hfkg_resources.sample_hub.faults import (
     drift,
     duplicate_row,
@@ -29,6 +26,7 @@ from hfkg_resources.sample_hub.faults import (
     error,
     wrong_type,
 )
+from hfkg_resources.scope import Scope
 from hfkg_resources.table_schema import schema_of
 
 COLUMNS = {"models": raw.MODELS, "datasets": raw.DATASETS, "spaces": raw.SPACES}
@@ -37,12 +35,9 @@ COLUMNS = {"models": raw.MODELS, "datasets": raw.DATASETS, "spaces": raw.SPACES}
 @pytest.fixture(scope="module")
 def listings(server, tmp_path_factory):
     """The three listings, crawled once for the tests that build on them."""
-    from hfkg_resources.hub_client import HubClient
-    from hfkg_resources.sources import Crawl, Scope
-
     folder = tmp_path_factory.mktemp("listings")
     with HubClient(f"{server.url}/2026-11-24") as client:
-        crawl = Crawl(client, Scope("all"), True, "2026-11-24", folder, folder / "none", 4)
+        crawl = Crawl(client, Scope("all"), True, "2026-11-24", folder, 4)
         return {
             kind: list_repositories(crawl, kind, columns).collect()
             for kind, columns in COLUMNS.items()
@@ -94,23 +89,17 @@ def test_a_row_that_moves_between_two_pages_is_taken_once_with_its_later_state(
 
 def test_likers_are_asked_for_only_where_there_are_likes(crawl, listings, day):
     repositories = {kind[:-1]: frame.lazy() for kind, frame in listings.items()}
-    units = liked(repositories)
-    rows = crawl.units("likers", raw.LIKERS, units, likers_of(crawl.client)).collect()
+    rows = crawl_likers(crawl, repositories).collect()
     with_likes = sum((frame["likes"] > 0).sum() for frame in listings.values())
-    assert crawl.client.requests["api"] == with_likes == len(units)
-    truth = day.likes.join(
-        pl.DataFrame({"unit": units}).select(
-            repo_kind=pl.col("unit").str.extract(r"^(\w+):"),
-            repo_id=pl.col("unit").str.extract(r"^\w+:(.*)$"),
-        ),
-        on=["repo_kind", "repo_id"],
-    )
+    assert crawl.client.requests["api"] == with_likes == liked(repositories).height
+    asked = liked(repositories).select(repo_kind="kind", repo_id="id")
+    truth = day.likes.join(asked, on=["repo_kind", "repo_id"])
     keys = ["repo_kind", "repo_id", "user"]
     assert set(rows.select(keys).iter_rows()) == set(truth.select(keys).iter_rows())
 
 
 def test_collections_have_all_their_items_and_only_those_that_show_four_cost_a_request(crawl, day):
-    table = crawl_collections(crawl, None).collect()
+    table = crawl_collections(crawl, dict).collect()
     truth = day.collections
     assert sorted(table["slug"]) == sorted(truth["slug"])
     assert table["is_complete"].all()
@@ -126,7 +115,7 @@ def test_papers_come_from_the_listing_and_only_unlisted_cited_ids_are_looked_up(
 ):
     empty = pl.LazyFrame(schema=schema_of(raw.COLLECTIONS))
     cited = cited_ids(listings["models"].lazy(), listings["datasets"].lazy(), empty)
-    table = crawl_papers(crawl, cited).collect()
+    table = crawl_papers(crawl, lambda: cited).collect()
     assert set(day.papers["id"]) == set(table["id"])
     unlisted = set(cited.collect()["id"]) - set(day.papers["id"])
     pages = math.ceil(day.papers.height / 100)
@@ -136,10 +125,10 @@ def test_papers_come_from_the_listing_and_only_unlisted_cited_ids_are_looked_up(
 
 @pytest.fixture
 def accounts(crawl, listings, day):
-    collections = crawl_collections(crawl, None)
-    papers = crawl_papers(crawl, pl.LazyFrame(schema={"id": pl.String}))
+    collections = crawl_collections(crawl, dict)
+    papers = crawl_papers(crawl, lambda: pl.LazyFrame(schema={"id": pl.String}))
     repositories = {kind[:-1]: frame.lazy() for kind, frame in listings.items()}
-    likers = crawl.units("likers", raw.LIKERS, liked(repositories), likers_of(crawl.client))
+    likers = crawl_likers(crawl, repositories)
     seen = seen_names([f.lazy() for f in listings.values()], collections, papers, likers)
     return crawl_accounts(crawl, seen).collect()
 
@@ -161,22 +150,34 @@ def test_a_linked_author_without_an_account_is_no_account(crawl, accounts, day):
     ghosts = set(linked) - set(day.accounts["name"])
     assert ghosts
     assert not ghosts & set(accounts["name"])
-    assert {f"user:{name}" for name in ghosts} <= set(crawl.missing("accounts")["unit"])
+    assert ghosts <= set(crawl.missing("accounts")["unit"])
+
+
+def test_an_account_that_a_row_proves_to_exist_costs_no_overview(crawl, accounts, day):
+    likers = set(day.likes["user"])
+    owners = set(day.collections.filter(owner_kind="user")["owner"])
+    told = accounts.filter(pl.col("numFollowers").is_null())
+    assert set(told["name"]) == likers | owners
+    truth = day.accounts.select("name", "fullname", "_id", "created_at", "is_pro")
+    joined = told.join(truth, on="name", suffix="_true")
+    assert joined.height == told.height
+    assert joined["fullname"].equals(joined["fullname_true"], check_names=False)
+    assert (
+        joined["createdAt"]
+        .dt.truncate("1s")
+        .equals(joined["created_at"].dt.truncate("1s"), check_names=False)
+    )
 
 
 def test_followers_and_members_are_all_found_and_hidden_members_are_no_failure(
     crawl, accounts, day
 ):
-    followers = crawl.units(
-        "followers", raw.FOLLOWERS, followed(accounts.lazy()), followers_of(crawl.client)
-    ).collect()
+    followers = crawl_followers(crawl, accounts.lazy()).collect()
     truth = day.follows.filter(pl.col("followed").is_in(accounts["name"].implode()))
     assert set(followers.select("user", "name").iter_rows()) == set(
         truth.select("follower", "followed").iter_rows()
     )
-    members = crawl.units(
-        "members", raw.MEMBERS, peopled(accounts.lazy()), members_of(crawl.client)
-    ).collect()
+    members = crawl_members(crawl, accounts.lazy()).collect()
     hidden = day.accounts.filter(pl.col("members_hidden").fill_null(False))["name"]
     assert len(hidden) > 0
     shown = day.members.filter(~pl.col("org").is_in(hidden.implode()))
@@ -234,18 +235,18 @@ def test_text_that_is_no_utf8_is_kept_and_flagged():
 def test_renamed_short_and_wrong_case_ids_are_resolved_and_gone_ones_are_missing(
     crawl, listings, day
 ):
-    collections = crawl_collections(crawl, None)
+    collections = crawl_collections(crawl, dict)
     frames = {kind[:-1]: frame.lazy() for kind, frame in listings.items()}
     tables = {f"hub/{kind}s": frame for kind, frame in frames.items()}
     referred = references({**tables, "hub/collections": collections})
     aliases = crawl_aliases(crawl, referred, frames).collect()
     assert aliases.schema == schema_of(raw.ALIASES)
-    assert {"redirect", "case", "missing"} <= set(aliases["via"])
+    assert {"renamed", "case", "missing"} <= set(aliases["via"])
     redirects = {
         (kind, old): new
         for kind, old, new in day.redirects.select("kind", "old_id", "new_id").iter_rows()
     }
-    by_redirect = aliases.filter(via="redirect")
+    by_redirect = aliases.filter(via="renamed")
     for kind, old, new in by_redirect.select("kind", "id", "canonical_id").iter_rows():
         target = old
         while (kind, target) in redirects:
@@ -310,8 +311,8 @@ def test_a_task_scope_asks_for_models_of_the_task(new_crawl, day):
 def test_without_the_social_part_only_names_of_unknown_kind_are_asked_for(new_crawl):
     crawl = new_crawl(social=False)
     seen = pl.DataFrame(
-        {"name": ["some-user"], "kind": ["user"], "_id": ["1" * 24], "fullname": ["S"]}
-    ).with_columns(isPro=pl.lit(None, dtype=pl.Boolean))
+        [{"name": "some-user", "kind": "user", "exists": False, "_id": "1" * 24, "fullname": "S"}]
+    ).with_columns(isPro=pl.lit(None, dtype=pl.Boolean), carried=False)
     accounts = crawl_accounts(crawl, seen).collect()
     assert accounts.select("name", "kind", "fullname").rows() == [("some-user", "user", "S")]
     assert crawl.client.requests.total() == 0
@@ -351,15 +352,31 @@ def test_a_unit_that_fails_for_good_is_counted_and_tried_again_by_the_next_crawl
     new_crawl, faults, listings
 ):
     faults.add(r"/likers\b", error(503))
-    repositories = {"model": listings["models"].lazy()}
-    units = liked(repositories)[:6]
+    repositories = {"model": listings["models"].lazy().filter(pl.col("likes") > 0).head(6)}
     first = new_crawl()
-    first.units("likers", raw.LIKERS, units, likers_of(first.client))
+    crawl_likers(first, repositories)
     assert first.reports[-1].failed == 6
     faults.clear()
     second = new_crawl()
-    second.units("likers", raw.LIKERS, units, likers_of(second.client))
+    crawl_likers(second, repositories)
     assert (second.reports[-1].failed, second.reports[-1].fetched) == (0, 6)
+
+
+def test_a_listing_that_ends_early_is_a_counted_gap_and_goes_on_there_the_next_time(
+    new_crawl, faults, day, monkeypatch
+):
+    monkeypatch.setattr(listings_module, "PAGE", 50)
+    faults.add(r"/api/models\b.*cursor=", error(500))
+    first = new_crawl()
+    table = list_repositories(first, "models", raw.MODELS).collect()
+    (report,) = first.reports
+    assert (table.height, report.failed, report.expected) == (50, 1, 51)
+    assert not judge_coverage(coverage([vars(report)])).passed
+    faults.clear()
+    second = new_crawl()
+    table = list_repositories(second, "models", raw.MODELS).collect()
+    assert sorted(table["id"]) == sorted(day.models["id"])
+    assert second.client.requests["api"] == math.ceil(day.models.height / 50) - 1
 
 
 def test_the_plan_counts_what_the_crawl_then_asks(crawl, listings):
@@ -380,22 +397,38 @@ def test_the_least_time_counts_whole_windows_but_the_last(requests, quota, secon
     assert least_seconds(requests, quota) == seconds
 
 
+def report(stage="likers", **figures):
+    return {
+        "stage": stage, "expected": 100, "fetched": 100, "unchanged": 0, "missing": 0,
+        "failed": 0, "set_aside": 0, "rows": 100, "requests": 100, **figures,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("failed", "set_aside", "passed"), [(0, 0, True), (1, 1, True), (2, 0, False), (0, 2, False)]
+    ("figures", "passed"),
+    [
+        ({}, True),
+        ({"fetched": 99, "failed": 1, "set_aside": 1}, True),
+        ({"fetched": 98, "failed": 2}, False),
+        ({"set_aside": 2}, False),
+        ({"fetched": 10, "unchanged": 80, "missing": 10}, True),
+        ({"fetched": 99}, False),
+        ({"stage": "models", "fetched": 99, "failed": 1}, False),
+        ({"stage": "models-0", "fetched": 99, "failed": 1}, False),
+    ],
 )
-def test_coverage_fails_where_more_than_one_in_a_hundred_is_lost(failed, set_aside, passed):
-    report = {
-        "stage": "likers",
-        "expected": 100,
-        "fetched": 100 - failed,
-        "missing": 0,
-        "failed": failed,
-        "set_aside": set_aside,
-        "rows": 100,
-        "requests": 100,
-    }
-    table = coverage([report])
+def test_coverage_fails_where_units_are_lost_or_a_listing_ends_early(figures, passed):
+    figures = report(**figures)
+    table = coverage([figures])
     assert table.schema == schema_of(COVERAGE)
     result = judge_coverage(table)
     assert result.passed is passed
-    assert result.metadata["stages"].value == ("none" if passed else "likers")
+    assert result.metadata["stages"].value == ("none" if passed else figures["stage"])
+
+
+@pytest.mark.parametrize(("rows", "passed"), [(100, True), (81, True), (79, False)])
+def test_lists_that_hold_much_less_than_the_counters_promise_are_warned_of(rows, passed):
+    table = coverage([report(rows=rows), report("followers")], {"likers": 100, "members": 5})
+    result = judge_counters(table)
+    assert result.passed is passed
+    assert result.metadata["likers"].value == rows / 100

@@ -1,0 +1,94 @@
+"""The crawl: all raw tables as assets of one step, so that they share the Hub's quotas.
+
+Belongs here: which tables there are, and how Dagster runs them. Any of them can be materialized
+alone; what it reads is then taken from the store.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from hfkg_assets.hub import (
+    accounts,
+    aliases,
+    cards,
+    collections,
+    listings,
+    papers,
+    plan,
+    social,
+)
+from hfkg_assets.hub.crawling import CrawledTable, crawl_tables
+from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
+from hfkg_resources.crawl import JOURNALS, Before, Crawl, CrawlSession
+from hfkg_resources.sources import HubSource
+from hfkg_resources.warehouse import SCHEMA_KEY, Warehouse, column_schema
+
+TABLES: dict[str, CrawledTable] = {
+    table.short_name: table
+    for module in (listings, collections, papers, social, accounts, cards, aliases, plan)
+    for table in module.TABLES
+}
+"""All raw tables by short name."""
+
+
+def _out(table: CrawledTable) -> dg.AssetOut:
+    return dg.AssetOut(
+        key=key_of(table.name),
+        description=table.description,
+        is_required=False,
+        io_manager_key=IO_MANAGER,
+        group_name="hub",
+        kinds={"huggingface", "parquet"},
+        owners=OWNERS,
+        tags={"layer": "hub", "bucket": table.bucket},
+        metadata={SCHEMA_KEY: column_schema(table.columns)},
+        code_version="2",
+    )
+
+
+@dg.multi_asset(
+    name="crawl",
+    outs={name: _out(table) for name, table in TABLES.items()},
+    internal_asset_deps={
+        name: {key_of(upstream) for upstream in table.ins.values()}
+        for name, table in TABLES.items()
+    },
+    can_subset=True,
+    partitions_def=SNAPSHOTS,
+    backfill_policy=ONE_RUN_PER_DATE,
+)
+def hub_crawl(
+    context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
+) -> Iterator[dg.Output[Any]]:
+    """Crawls the selected tables; goes on with what an interrupted run has fetched."""
+    day = context.partition_key
+    selected = [TABLES[name] for name in sorted(context.op_execution_context.selected_output_names)]
+    before = Before.find(warehouse, day, hub.origin, list(TABLES))
+    context.log.info(
+        "carried over from %s where nothing changed" if before else "nothing to carry over from%s",
+        before.day if before else "",
+    )
+    has_begun = CrawlSession.has_begun(Path(warehouse.root, JOURNALS, day))
+    with hub.client_to_go_on(day) if has_begun else hub.client(day) as client:
+        session = hub.session(client, warehouse, day, before)
+        for table, rows in crawl_tables(selected, session, lambda name: warehouse.scan(name, day)):
+            crawl = session.crawls[table.short_name]
+            yield dg.Output(rows, output_name=table.short_name, metadata=described(hub, crawl))
+        session.close()
+
+
+def described(hub: HubSource, crawl: Crawl) -> dict[str, Any]:
+    """A table's figures for its materialization."""
+    reports = crawl.reports
+    return {
+        "hfkg/source": hub.source,
+        "hfkg/scope": hub.scope,
+        "hfkg/carried_from": str(crawl.before.day) if crawl.before else "nothing",
+        **{
+            f"hfkg/{name}": sum(getattr(report, name) for report in reports)
+            for name in ("requests", "fetched", "unchanged", "missing", "failed", "set_aside")
+        },
+    }

@@ -1,0 +1,363 @@
+"""A snapshot's crawl: stages of work that resume, carry over what did not change, and are counted.
+
+Belongs here: what a stage fetches and what it takes over from the snapshot before, the ledger of
+every unit of work, the session that an interrupted run goes on with. Does not: what any endpoint
+answers, or how steps lie on disk (`crawl_journal`).
+"""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from hfkg_resources.atomic_write import write_atomically
+from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
+from hfkg_resources.hub_client import HubClient
+from hfkg_resources.record_table import RecordTable
+from hfkg_resources.scope import Scope
+from hfkg_resources.table_schema import Column
+from hfkg_resources.warehouse import Warehouse
+
+JOURNALS = ".crawl"
+REPORT = ".report.json"
+LEDGER_FILE = ".ledger.parquet"
+SET_ASIDE_FILE = ".set_aside.parquet"
+
+CARRIED = Column(
+    "carried",
+    pl.Boolean(),
+    "taken over from the snapshot before, since nothing says that it changed",
+    required=True,
+)
+
+LEDGER = (
+    Column("stage", pl.String(), "stage of the crawl", required=True),
+    Column("unit", pl.String(), "what was asked for", required=True),
+    Column("basis", pl.String(), "what the listings said of it; while it stays, nothing is asked"),
+    Column("status", pl.String(), "ok, failed, or why the Hub withholds it", required=True),
+    Column("http_status", pl.Int64(), "HTTP status, where it gave nothing"),
+    Column("reason", pl.String(), "the reason, where it gave nothing"),
+    Column("observed_on", pl.Date(), "snapshot it was last asked for in", required=True),
+    Column("origin", pl.String(), "the Hub that was asked", required=True),
+)
+"""Every unit of work of a snapshot's crawl and what became of it."""
+
+_OF_UNIT = ("unit", "basis", "status", "http_status", "reason", "observed_on")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Before:
+    """The newest earlier snapshot of the same Hub.
+
+    Attributes:
+        day: its date.
+        warehouse: where it is stored.
+    """
+
+    day: date
+    warehouse: Warehouse
+
+    @classmethod
+    def find(
+        cls, warehouse: Warehouse, day: str, origin: str, tables: Sequence[str]
+    ) -> "Before | None":
+        """The newest snapshot before a date that has all tables and the same origin."""
+        for earlier in reversed(warehouse.dates("hub/ledger")):
+            if earlier >= day or any(
+                not warehouse.path(f"hub/{table}", earlier).is_file() for table in tables
+            ):
+                continue
+            first = warehouse.scan("hub/ledger", earlier).select("origin").head(1).collect()
+            if first["origin"].to_list() == [origin]:
+                return cls(date.fromisoformat(earlier), warehouse)
+        return None
+
+    def table(self, name: str) -> pl.LazyFrame:
+        """One of its raw tables, such as `likers`."""
+        return self.warehouse.scan(f"hub/{name}", self.day)
+
+    def ledger(self, stage: str) -> pl.LazyFrame:
+        """What became of the units of a stage."""
+        ledger = self.warehouse.scan("hub/ledger", self.day)
+        return ledger.filter(pl.col("stage") == stage).select(_OF_UNIT)
+
+
+@dataclass
+class StageReport:
+    """What one stage of a crawl asked for and what became of it.
+
+    Always `expected == fetched + unchanged + missing + failed`: units of work, or the records of
+    a walk.
+    """
+
+    stage: str
+    expected: int
+    fetched: int
+    unchanged: int
+    missing: int
+    failed: int
+    set_aside: int
+    rows: int
+    requests: int
+
+
+@dataclass
+class Crawl:
+    """The work of one `hub/*` table for one snapshot: a client and resumable stages.
+
+    Attributes:
+        client: the Hub's client.
+        scope: how much is wanted.
+        social: whether likes and follows are wanted.
+        day: the snapshot date.
+        directory: where the journals and reports of this table and snapshot lie.
+        workers: threads.
+        before: the snapshot to carry over from, if there is one.
+        refresh_days: in so many days every unit is asked for again, changed or not; 0 asks for
+            everything at once.
+        origin: the Hub that is asked, for the ledger.
+        stop: ends the stage that runs when set.
+        reports: one per stage run.
+    """
+
+    client: HubClient
+    scope: Scope
+    social: bool
+    day: str
+    directory: Path
+    workers: int
+    before: Before | None = None
+    refresh_days: int = 30
+    origin: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+    reports: list[StageReport] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._missing: dict[str, pl.DataFrame] = {}
+
+    def walk(
+        self,
+        stage: str,
+        columns: Sequence[Column],
+        path: str,
+        params: dict[str, Any],
+        parse: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        max_records: int | None = None,
+    ) -> pl.LazyFrame:
+        """Rows of a listing, page by page; goes on at the stored cursor after an interruption."""
+        journal = self._journal(stage, columns, f"{path} {params} {max_records}")
+        crawl_walk(
+            journal, self.client, path, params, parse,
+            max_records=max_records, log=log, stop=self.stop,
+        )  # fmt: skip
+        work = pl.DataFrame(
+            {"unit": [path], "basis": [None]}, schema_overrides={"basis": pl.String}
+        )
+        failed = journal.failures().height
+        return self._finish(stage, columns, journal, work, None, None, journal.records + failed)
+
+    def units(
+        self,
+        stage: str,
+        columns: Sequence[Column],
+        units: pl.DataFrame | Sequence[str],
+        fetch: Callable[[str], list[dict[str, Any]]],
+        *,
+        carry: pl.LazyFrame | None = None,
+        refresh: bool = True,
+    ) -> pl.LazyFrame:
+        """Rows of many small requests, one unit each.
+
+        A unit is taken over from the snapshot before while its basis is what it was then. Since a
+        counter may hide a change, those asked for longest ago are asked for again: a slice per
+        day, so that within `refresh_days` each was.
+
+        Args:
+            stage: the stage's name.
+            columns: the table's columns; `carried` is filled in.
+            units: `unit` and `basis`, or units alone; without a basis a unit is always fetched.
+            fetch: gives a unit's raw rows; called in threads.
+            carry: the rows of the snapshot before, as today would name things, with their `unit`.
+            refresh: false where the basis tells of every change.
+        """
+        if not isinstance(units, pl.DataFrame):
+            units = pl.DataFrame({"unit": units}, schema={"unit": pl.String})
+        if "basis" not in units.columns:
+            units = units.with_columns(basis=pl.lit(None, pl.String))
+        kept = self.kept(stage, units, refresh=refresh) if carry is not None else None
+        wanted = units if kept is None else units.join(kept, on="unit", how="anti")
+        journal = self._journal(stage, columns, wanted.write_csv())
+        crawl_units(
+            journal, wanted["unit"], fetch,
+            workers=self.workers, log=log, describe=stage, client=self.client, stop=self.stop,
+        )  # fmt: skip
+        return self._finish(stage, columns, journal, wanted, kept, carry, wanted.height)
+
+    def kept(self, stage: str, units: pl.DataFrame, *, refresh: bool = True) -> pl.DataFrame | None:
+        """Units that need not be asked for, as the ledger before has them.
+
+        Args:
+            stage: the stage's name.
+            units: `unit` and `basis`.
+            refresh: false where the basis tells of every change.
+        """
+        if self.before is None:
+            return None
+        known = self.before.ledger(stage).filter(pl.col("status") != "failed").collect()
+        same = units.join(known, on=["unit", "basis"]).select(_OF_UNIT)
+        if self.refresh_days == 0:
+            return same.clear()
+        if not refresh:
+            return same
+        passed = (date.fromisoformat(self.day) - self.before.day).days
+        due = math.ceil(same.height * passed / self.refresh_days)
+        return same.sort("observed_on", "unit").slice(due)
+
+    def missing(self, stage: str) -> pl.DataFrame:
+        """Units of a finished stage that the Hub does not give: `unit`, `status`, `reason`."""
+        return self._missing[stage]
+
+    def _journal(self, stage: str, columns: Sequence[Column], identity: str) -> StageJournal:
+        """The stage's journal, found again only for exactly the same work."""
+        work = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        folder = self.directory / stage
+        for other in folder.glob("*"):
+            if other.name != work:
+                shutil.rmtree(other)
+        fetched = tuple(column for column in columns if column is not CARRIED)
+        return StageJournal(folder / work, RecordTable(fetched))
+
+    def _finish(
+        self,
+        stage: str,
+        columns: Sequence[Column],
+        journal: StageJournal,
+        wanted: pl.DataFrame,
+        kept: pl.DataFrame | None,
+        carry: pl.LazyFrame | None,
+        expected: int,
+    ) -> pl.LazyFrame:
+        """The stage's rows; writes its ledger and report."""
+        rows, count = journal.scan(), journal.rows
+        ledger = self._settled(journal, wanted)
+        if CARRIED in columns:
+            rows = rows.with_columns(pl.lit(False).alias(CARRIED.name))
+        if kept is not None and carry is not None:
+            ok = kept.lazy().filter(pl.col("status") == "ok").select("unit")
+            taken = carry.join(ok, on="unit", how="semi").with_columns(
+                pl.lit(True).alias(CARRIED.name)
+            )
+            rows = pl.concat([rows, taken.select(column.name for column in columns)])
+            count += int(taken.select(pl.len()).collect().item())
+            ledger = pl.concat([ledger, kept])
+        gone = ledger.filter(~pl.col("status").is_in(["ok", "failed"]))
+        self._missing[stage] = gone.select("unit", pl.col("http_status").alias("status"), "reason")
+        failed = journal.failures().height
+        unchanged = 0 if kept is None else int((kept["status"] == "ok").sum())
+        report = StageReport(
+            stage=stage,
+            expected=expected + (0 if kept is None else kept.height),
+            fetched=expected - journal.missing().height - failed,
+            unchanged=unchanged,
+            missing=gone.height,
+            failed=failed,
+            set_aside=journal.set_aside().height,
+            rows=count,
+            requests=journal.requests,
+        )
+        self.reports.append(report)
+        self._write(stage, ledger, journal.set_aside(), report)
+        log.info(
+            "%s: %d rows; of %d: %d fetched, %d unchanged, %d missing, %d failed; %d set aside; "
+            "%d requests",
+            stage, count, report.expected, report.fetched, unchanged, report.missing, failed,
+            report.set_aside, report.requests,
+        )  # fmt: skip
+        return rows
+
+    def _settled(self, journal: StageJournal, wanted: pl.DataFrame) -> pl.DataFrame:
+        """What became of the units wanted, in the ledger's columns."""
+        missing = journal.missing().with_columns(pl.col("reason").alias("outcome"))
+        failed = journal.failures().with_columns(pl.lit("failed").alias("outcome"))
+        gave_nothing = pl.concat([missing, failed]).rename({"status": "http_status"})
+        return wanted.join(gave_nothing, on="unit", how="left").select(
+            "unit", "basis", pl.col("outcome").fill_null("ok").alias("status"), "http_status",
+            "reason", pl.lit(date.fromisoformat(self.day)).alias("observed_on"),
+        )  # fmt: skip
+
+    def _write(
+        self, stage: str, ledger: pl.DataFrame, aside: pl.DataFrame, report: StageReport
+    ) -> None:
+        named = ledger.select(
+            pl.lit(stage).alias("stage"), *_OF_UNIT, pl.lit(self.origin).alias("origin")
+        )
+        text = json.dumps(asdict(report)).encode()
+        for suffix, write in (
+            (LEDGER_FILE, lambda file: named.write_parquet(file)),
+            (SET_ASIDE_FILE, lambda file: aside.write_parquet(file)),
+            (REPORT, lambda file: file.write_bytes(text)),
+        ):
+            write_atomically(self.directory / f"{stage}{suffix}", write)
+
+
+class CrawlSession:
+    """The crawls of a snapshot's tables: they share a client and a way to stop.
+
+    An interrupted session, or one with failed units, is gone on with by the next: what was fetched
+    stays. A session that got everything is over; the next one begins anew.
+
+    Args:
+        root: where the journals of the snapshot lie.
+        make: makes a table's crawl, given its folder and the event that stops it.
+
+    Attributes:
+        crawls: by table, those begun.
+        stop: ends all of them when set.
+    """
+
+    def __init__(self, root: Path, make: Callable[[Path, threading.Event], Crawl]) -> None:
+        self._root = root
+        self._make = make
+        self.crawls: dict[str, Crawl] = {}
+        self.stop = threading.Event()
+
+    @staticmethod
+    def has_begun(root: Path) -> bool:
+        """Whether a session was interrupted there, or could not get everything."""
+        return any(not (table / _COMPLETE).is_file() for table in root.glob("*"))
+
+    def begin(self, name: str) -> Crawl:
+        """A table's crawl; what a finished session left of it is removed."""
+        folder = self._root / name
+        if (folder / _COMPLETE).is_file():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.*"):  # of stages that another scope had
+            old.unlink()
+        self.crawls[name] = self._make(folder, self.stop)
+        return self.crawls[name]
+
+    def close(self) -> None:
+        """Ends the session once all its tables are stored: if nothing failed, for good."""
+        if any(report.failed for crawl in self.crawls.values() for report in crawl.reports):
+            return
+        for crawl in self.crawls.values():
+            for stage in crawl.directory.iterdir():
+                if stage.is_dir():  # the journals: their rows are stored
+                    shutil.rmtree(stage)
+            write_atomically(crawl.directory / _COMPLETE, lambda file: file.write_bytes(b""))
+
+
+_COMPLETE = "complete"
