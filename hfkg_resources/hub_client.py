@@ -170,6 +170,11 @@ class HubClient:
         return f"HubClient({bare(self.endpoint)!r}, {'token' if self._token else 'anonymous'})"
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether requests go out without a token."""
+        return self._token is None
+
+    @property
     def requests_of_thread(self) -> int:
         """Requests that the calling thread has sent."""
         return getattr(self._of_thread, "requests", 0)

@@ -55,7 +55,7 @@ def test_a_run_that_cannot_start_fails_with_a_line_that_says_what_to_set(
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert main(["run", "--job", "snapshot", *(["--date", date] if date else [])]) == 1
     last_line = capsys.readouterr().err.splitlines()[-1]
-    assert last_line.startswith("hfkg: hub__")
+    assert last_line.startswith("hfkg: crawl: ")
     assert all(word in last_line for word in words)
 
 

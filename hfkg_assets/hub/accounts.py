@@ -1,9 +1,10 @@
 """`hub/accounts`: every name met so far, with its kind: user or organization.
 
-Names come from repositories, collections, papers and likers. Likers and owners of collections are
-told by their rows, which only accounts that exist have; of every other name the overview decides:
-a name is a user's or an organization's, never both. Organizations are asked for in every snapshot,
-since their overview alone counts members; users again when their turn has come.
+Names come from repositories, collections, papers and likers. Likers, owners of collections and
+authors shown in them are told by their rows, which only accounts that exist have; of every other
+name the overview decides: a name is a user's or an organization's, never both. Organizations are
+asked for in every snapshot, since their overview alone counts members; users again when their turn
+has come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,14 +35,16 @@ def seen_names(
 
     Returns:
         `name`, `kind` (null where no row says it, or where rows contradict), `exists` (whether a
-        row proves that the account does), `_id`, `fullname`, `isPro`, `carried`; sorted by name.
+        row proves that the account does), `_id`, `fullname`, `isPro`, `numFollowers`, `carried`;
+        sorted by name.
     """
     authors = papers.select("authors").explode("authors").unnest("authors")
     exists = pl.lit(True).alias("exists")
     sources = [
         *(frame.select(name=namespace()) for frame in repositories),
-        collections.select(
-            exists, name="owner_name", kind="owner_type", _id="owner_id", fullname="owner_fullname"
+        collections.select("accounts").explode("accounts").unnest("accounts").select(
+            exists, "name", "_id", "fullname", "isPro",
+            kind="type", numFollowers="followerCount",
         ),
         likers.sort("carried").select(
             exists, pl.lit("user").alias("kind"),
@@ -60,7 +63,7 @@ def seen_names(
         .agg(
             pl.when(kinds.len() == 1).then(kinds.first()).alias("kind"),
             pl.col("exists").any(),
-            pl.col("_id", "fullname", "isPro").drop_nulls().first(),
+            pl.col("_id", "fullname", "isPro", "numFollowers").drop_nulls().first(),
             pl.col("carried").all(),
         )
         .sort("name")
@@ -131,7 +134,7 @@ def crawl_accounts(crawl: Crawl, seen: pl.DataFrame) -> pl.LazyFrame:
         asked.select(pl.col("name").alias("unit"), basis.alias("basis")), fetch, carry=carry,
     )  # fmt: skip
     by_rows = seen.join(asked, on="name", how="anti").select(
-        "name", "kind", "_id", "fullname", "isPro",
+        "name", "kind", "_id", "fullname", "isPro", "numFollowers",
         created_by_id().alias("createdAt"), observed_now(), "carried",
     )  # fmt: skip
     # Of an account that was renamed, a carried row may still tell the old name.

@@ -22,6 +22,7 @@ SHOWN = 4
 def parse_collection(record: dict[str, Any], *, is_complete: bool) -> dict[str, Any]:
     """A collection as a row of the raw table; an item's id is its slug where it has one."""
     owner = record["owner"]
+    authors = [item["authorData"] for item in record["items"] if item.get("authorData")]
     items = [
         {
             "_id": item["_id"],
@@ -36,8 +37,7 @@ def parse_collection(record: dict[str, Any], *, is_complete: bool) -> dict[str, 
         **record,
         "owner_name": owner["name"],
         "owner_type": owner["type"],
-        "owner_id": owner.get("_id"),
-        "owner_fullname": owner.get("fullname"),
+        "accounts": [owner, *authors],
         "items": items,
         "is_complete": is_complete,
         "observed_at": now(),
@@ -88,8 +88,13 @@ def crawl_collections(
     detailed = crawl.units(
         "collection_details", observations.COLLECTIONS, units, fetch, carry=carry
     )
+    # Of the accounts only what the listing tells is kept: it is of today for every collection.
+    detailed = detailed.drop("accounts").join(listed.select("slug", "accounts"), on="slug")
+    names = listed.collect_schema().names()
     return (
-        pl.concat([detailed, listed]).unique("slug", keep="first", maintain_order=True).sort("slug")
+        pl.concat([detailed.select(names), listed])
+        .unique("slug", keep="first", maintain_order=True)
+        .sort("slug")
     )
 
 

@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from hfkg_resources.crawl import CrawlSession
 from hfkg_resources.crawl_journal import CrawlStopped
+from hfkg_resources.errors import HubError
 from hfkg_resources.table_schema import Column
 
 GRACE_S = 10.0
 """How long tables that were told to stop are waited for."""
 
 _TICK_S = 0.5
+
+Answered = TypeVar("Answered")
 
 
 Table = Callable[[], pl.LazyFrame]
@@ -149,3 +152,34 @@ def as_hub_date(moment: datetime) -> str:
 def observed_now() -> pl.Expr:
     """The present moment as the column `observed_at`."""
     return pl.lit(datetime.now(UTC)).dt.cast_time_unit("ms").alias("observed_at")
+
+
+class Refusals:
+    """What the Hub has never given yet though it was asked for many times, and need not be asked.
+
+    Args:
+        kind: the error that such requests end in.
+        enough: so many refusals without a single gift settle it for the rest.
+    """
+
+    def __init__(self, kind: type[HubError], enough: int = 20) -> None:
+        self._kind = kind
+        self._enough = enough
+        self._refused = 0
+        self._is_given = False
+
+    def ask(self, request: Callable[[], Answered]) -> Answered:
+        """The answer to a request, or the refusal that it would be.
+
+        Raises:
+            HubError: of the kind, or whatever else the request ends in.
+        """
+        if not self._is_given and self._refused >= self._enough:
+            raise self._kind(f"none of {self._refused} was given")
+        try:
+            answer = request()
+        except self._kind:
+            self._refused += 1
+            raise
+        self._is_given = True
+        return answer

@@ -88,6 +88,17 @@ ITEM = pl.Struct(
     }
 )
 
+ACCOUNT = pl.Struct(
+    {
+        "name": pl.String(),
+        "type": pl.String(),
+        "_id": pl.String(),
+        "fullname": pl.String(),
+        "isPro": pl.Boolean(),
+        "followerCount": pl.Int64(),
+    }
+)
+
 COLLECTIONS = (
     Column("slug", pl.String(), "the collection's slug", required=True),
     Column("title", pl.String(), "title"),
@@ -95,8 +106,7 @@ COLLECTIONS = (
     Column("lastUpdated", INSTANT, "last change"),
     Column("owner_name", pl.String(), "name of the owning account", required=True),
     Column("owner_type", pl.String(), "user or org", required=True),
-    Column("owner_id", pl.String(), "stable id of the owning account"),
-    Column("owner_fullname", pl.String(), "display name of the owning account"),
+    Column("accounts", pl.List(ACCOUNT), "the owner, and authors that the listing row tells of"),
     Column("theme", pl.String(), "colour theme"),
     Column("upvotes", pl.Int64(), "upvotes"),
     Column("items", pl.List(ITEM), "what it lists", required=True),

@@ -371,7 +371,10 @@ def _item_facts(index: DayIndex, items: Iterable[Record]) -> dict[tuple[str, str
         rows = sorted(numbers[name] for name in ids.get(kind, ()) if name in numbers)
         frame = index.repositories(kind)[rows]
         for record in repositories(index, kind, frame, fields.split()):
-            facts[kind, record["id"]] = record | {"repoType": kind, "isLikedByUser": False}
+            record |= {"repoType": kind, "isLikedByUser": False}
+            if kind != "dataset" and record.get("author"):  # the Hub tells it of these two only
+                record["authorData"] = owner(index, record["author"])
+            facts[kind, record["id"]] = record
     for paper_id in ids.get("paper", set()) & index.paper_rows.keys():
         row = index.papers.row(index.paper_rows[paper_id], named=True)
         facts["paper", paper_id] = {
