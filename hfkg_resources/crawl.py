@@ -24,7 +24,7 @@ from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.record_table import RecordTable
 from hfkg_resources.scope import Scope
-from hfkg_resources.table_schema import Column
+from hfkg_resources.table_schema import Column, schema_of
 from hfkg_resources.warehouse import Warehouse
 
 JOURNALS = ".crawl"
@@ -43,10 +43,12 @@ LEDGER = (
     Column("stage", pl.String(), "stage of the crawl", required=True),
     Column("unit", pl.String(), "what was asked for", required=True),
     Column("basis", pl.String(), "what the listings said of it; while it stays, nothing is asked"),
-    Column("status", pl.String(), "ok, failed, or why the Hub withholds it", required=True),
+    Column(
+        "status", pl.String(), "ok, failed, deferred, or why the Hub withholds it", required=True
+    ),
     Column("http_status", pl.Int64(), "HTTP status, where it gave nothing"),
     Column("reason", pl.String(), "the reason, where it gave nothing"),
-    Column("observed_on", pl.Date(), "snapshot it was last asked for in", required=True),
+    Column("observed_on", pl.Date(), "snapshot it was last asked for in; null where never yet"),
     Column("origin", pl.String(), "the Hub that was asked", required=True),
 )
 """Every unit of work of a snapshot's crawl and what became of it."""
@@ -97,14 +99,15 @@ class Before:
 class StageReport:
     """What one stage of a crawl asked for and what became of it.
 
-    Always `expected == fetched + unchanged + missing + failed`: units of work, or the records of
-    a walk.
+    Always `expected == fetched + unchanged + deferred + missing + failed`: units of work, or the
+    records of a walk.
     """
 
     stage: str
     expected: int
     fetched: int
     unchanged: int
+    deferred: int
     missing: int
     failed: int
     set_aside: int
@@ -166,7 +169,8 @@ class Crawl:
             {"unit": [path], "basis": [None]}, schema_overrides={"basis": pl.String}
         )
         failed = journal.failures().height
-        return self._finish(stage, columns, journal, work, None, None, journal.records + failed)
+        expected = journal.records + failed
+        return self._finish(stage, columns, journal, work, self._nothing(), None, expected)
 
     def units(
         self,
@@ -182,30 +186,37 @@ class Crawl:
 
         A unit is taken over from the snapshot before while its basis is what it was then. Since a
         counter may hide a change, those asked for longest ago are asked for again: a slice per
-        day, so that within `refresh_days` each was.
+        day, so that within `refresh_days` each was. Units that can wait are first asked for in
+        such slices, too.
 
         Args:
             stage: the stage's name.
             columns: the table's columns; `carried` is filled in.
-            units: `unit` and `basis`, or units alone; without a basis a unit is always fetched.
+            units: `unit`, and where there are any `basis` and `can_wait`; without a basis a unit is
+                always fetched.
             fetch: gives a unit's raw rows; called in threads.
             carry: the rows of the snapshot before, as today would name things, with their `unit`.
             refresh: false where the basis tells of every change.
         """
         if not isinstance(units, pl.DataFrame):
             units = pl.DataFrame({"unit": units}, schema={"unit": pl.String})
-        if "basis" not in units.columns:
-            units = units.with_columns(basis=pl.lit(None, pl.String))
-        kept = self.kept(stage, units, refresh=refresh) if carry is not None else None
-        wanted = units if kept is None else units.join(kept, on="unit", how="anti")
+        missing = {"basis": pl.lit(None, pl.String), "can_wait": pl.lit(False)}
+        units = units.with_columns(
+            **{name: value for name, value in missing.items() if name not in units.columns}
+        )
+        kept = self.kept(stage, units, refresh=refresh) if carry is not None else self._nothing()
+        deferred = self.deferred(stage, units)
+        wanted = units.join(pl.concat([kept, deferred]), on="unit", how="anti")
         journal = self._journal(stage, columns, wanted.write_csv())
         crawl_units(
             journal, wanted["unit"], fetch,
             workers=self.workers, log=log, describe=stage, client=self.client, stop=self.stop,
         )  # fmt: skip
-        return self._finish(stage, columns, journal, wanted, kept, carry, wanted.height)
+        return self._finish(
+            stage, columns, journal, wanted, pl.concat([kept, deferred]), carry, wanted.height
+        )
 
-    def kept(self, stage: str, units: pl.DataFrame, *, refresh: bool = True) -> pl.DataFrame | None:
+    def kept(self, stage: str, units: pl.DataFrame, *, refresh: bool = True) -> pl.DataFrame:
         """Units that need not be asked for, as the ledger before has them.
 
         Args:
@@ -213,17 +224,47 @@ class Crawl:
             units: `unit` and `basis`.
             refresh: false where the basis tells of every change.
         """
-        if self.before is None:
-            return None
-        known = self.before.ledger(stage).filter(pl.col("status") != "failed").collect()
+        known = self._asked_before(stage)
         same = units.join(known, on=["unit", "basis"]).select(_OF_UNIT)
         if self.refresh_days == 0:
             return same.clear()
         if not refresh:
             return same
-        passed = (date.fromisoformat(self.day) - self.before.day).days
-        due = math.ceil(same.height * passed / self.refresh_days)
-        return same.sort("observed_on", "unit").slice(due)
+        return same.sort("observed_on", "unit").slice(self._slice_of(same.height))
+
+    def deferred(self, stage: str, units: pl.DataFrame) -> pl.DataFrame:
+        """Units that can wait and whose turn has not come, as the ledger will have them.
+
+        Args:
+            stage: the stage's name.
+            units: `unit`, `basis`, `can_wait`.
+        """
+        can_wait = units.filter("can_wait")
+        never = can_wait.join(self._asked_before(stage), on="unit", how="anti").sort("unit")
+        return never.slice(self._slice_of(can_wait.height)).select(
+            "unit", "basis",
+            pl.lit("deferred").alias("status"),
+            pl.lit(None, pl.Int64).alias("http_status"),
+            pl.lit("its turn comes").alias("reason"),
+            pl.lit(None, pl.Date).alias("observed_on"),
+        )  # fmt: skip
+
+    def _asked_before(self, stage: str) -> pl.DataFrame:
+        if self.before is None:
+            return self._nothing()
+        ledger = self.before.ledger(stage)
+        return ledger.filter(~pl.col("status").is_in(["failed", "deferred"])).collect()
+
+    def _nothing(self) -> pl.DataFrame:
+        return pl.DataFrame(schema=schema_of(LEDGER)).select(_OF_UNIT)
+
+    def _slice_of(self, units: int) -> int:
+        """How many of so many units have their turn: those of the days since the last snapshot."""
+        if self.refresh_days == 0:
+            return units
+        day = date.fromisoformat(self.day)
+        passed = 1 if self.before is None else (day - self.before.day).days
+        return min(units, math.ceil(units * passed / self.refresh_days))
 
     def missing(self, stage: str) -> pl.DataFrame:
         """Units of a finished stage that the Hub does not give: `unit`, `status`, `reason`."""
@@ -245,32 +286,31 @@ class Crawl:
         columns: Sequence[Column],
         journal: StageJournal,
         wanted: pl.DataFrame,
-        kept: pl.DataFrame | None,
+        settled: pl.DataFrame,
         carry: pl.LazyFrame | None,
         expected: int,
     ) -> pl.LazyFrame:
         """The stage's rows; writes its ledger and report."""
         rows, count = journal.scan(), journal.rows
-        ledger = self._settled(journal, wanted)
+        ok = settled.filter(pl.col("status") == "ok")
         if CARRIED in columns:
             rows = rows.with_columns(pl.lit(False).alias(CARRIED.name))
-        if kept is not None and carry is not None:
-            ok = kept.lazy().filter(pl.col("status") == "ok").select("unit")
-            taken = carry.join(ok, on="unit", how="semi").with_columns(
+        if carry is not None:
+            taken = carry.join(ok.lazy().select("unit"), on="unit", how="semi").with_columns(
                 pl.lit(True).alias(CARRIED.name)
             )
             rows = pl.concat([rows, taken.select(column.name for column in columns)])
             count += int(taken.select(pl.len()).collect().item())
-            ledger = pl.concat([ledger, kept])
-        gone = ledger.filter(~pl.col("status").is_in(["ok", "failed"]))
+        ledger = pl.concat([self._settled(journal, wanted), settled])
+        gone = ledger.filter(~pl.col("status").is_in(["ok", "failed", "deferred"]))
         self._missing[stage] = gone.select("unit", pl.col("http_status").alias("status"), "reason")
         failed = journal.failures().height
-        unchanged = 0 if kept is None else int((kept["status"] == "ok").sum())
         report = StageReport(
             stage=stage,
-            expected=expected + (0 if kept is None else kept.height),
+            expected=expected + settled.height,
             fetched=expected - journal.missing().height - failed,
-            unchanged=unchanged,
+            unchanged=ok.height,
+            deferred=int((settled["status"] == "deferred").sum()),
             missing=gone.height,
             failed=failed,
             set_aside=journal.set_aside().height,
@@ -280,10 +320,10 @@ class Crawl:
         self.reports.append(report)
         self._write(stage, ledger, journal.set_aside(), report)
         log.info(
-            "%s: %d rows; of %d: %d fetched, %d unchanged, %d missing, %d failed; %d set aside; "
-            "%d requests",
-            stage, count, report.expected, report.fetched, unchanged, report.missing, failed,
-            report.set_aside, report.requests,
+            "%s: %d rows; of %d: %d fetched, %d unchanged, %d deferred, %d missing, %d failed; "
+            "%d set aside; %d requests",
+            stage, count, report.expected, report.fetched, report.unchanged, report.deferred,
+            report.missing, failed, report.set_aside, report.requests,
         )  # fmt: skip
         return rows
 

@@ -35,8 +35,8 @@ def seen_names(
 
     Returns:
         `name`, `kind` (null where no row says it, or where rows contradict), `exists` (whether a
-        row proves that the account does), `_id`, `fullname`, `isPro`, `numFollowers`, `carried`;
-        sorted by name.
+        row proves that the account does), `_id`, `fullname`, `isPro`, `numFollowers`, `carried`,
+        `only_likes`; sorted by name.
     """
     authors = papers.select("authors").explode("authors").unnest("authors")
     exists = pl.lit(True).alias("exists")
@@ -49,6 +49,7 @@ def seen_names(
         likers.sort("carried").select(
             exists, pl.lit("user").alias("kind"),
             name="user", _id="_id", fullname="fullname", isPro="isPro", carried="carried",
+            only_likes=pl.lit(True),
         ),
         authors.filter(pl.col("user").is_not_null()).select(
             pl.lit("user").alias("kind"), name="user", _id="user_id", fullname="fullname"
@@ -58,13 +59,13 @@ def seen_names(
     return (
         pl.concat(sources, how="diagonal_relaxed")
         .drop_nulls("name")
-        .with_columns(pl.col("carried").fill_null(False))
+        .with_columns(pl.col("carried", "only_likes").fill_null(False))
         .group_by("name", maintain_order=True)
         .agg(
             pl.when(kinds.len() == 1).then(kinds.first()).alias("kind"),
             pl.col("exists").any(),
             pl.col("_id", "fullname", "isPro", "numFollowers").drop_nulls().first(),
-            pl.col("carried").all(),
+            pl.col("carried", "only_likes").all(),
         )
         .sort("name")
         .collect()
@@ -135,7 +136,7 @@ def crawl_accounts(crawl: Crawl, seen: pl.DataFrame) -> pl.LazyFrame:
     )  # fmt: skip
     by_rows = seen.join(asked, on="name", how="anti").select(
         "name", "kind", "_id", "fullname", "isPro", "numFollowers",
-        created_by_id().alias("createdAt"), observed_now(), "carried",
+        created_by_id().alias("createdAt"), observed_now(), "carried", "only_likes",
     )  # fmt: skip
     # Of an account that was renamed, a carried row may still tell the old name.
     has_id = pl.col("_id").is_not_null()

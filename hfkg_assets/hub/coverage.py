@@ -35,6 +35,7 @@ COVERAGE = (
     Column("expected", pl.Int64(), "units of work, or records of a listing", required=True),
     Column("fetched", pl.Int64(), "asked for and got", required=True),
     Column("unchanged", pl.Int64(), "taken over from the snapshot before", required=True),
+    Column("deferred", pl.Int64(), "not asked for yet: their turn comes", required=True),
     Column("missing", pl.Int64(), "the Hub says: gone, gated, disabled, too large", required=True),
     Column("failed", pl.Int64(), "given up after retries; tried again next time", required=True),
     Column("set_aside", pl.Int64(), "records that lack what they must have", required=True),
@@ -90,8 +91,32 @@ def _total(frame: pl.LazyFrame, column: str) -> int:
     return int(frame.select(pl.col(column).sum()).collect().item() or 0)
 
 
-def _files(warehouse: Warehouse, day: str, suffix: str) -> list[Path]:
-    return sorted(Path(warehouse.root, JOURNALS, day).glob(f"*/*{suffix}"))
+def ledger(folder: Path) -> pl.LazyFrame:
+    """The ledgers of all stages whose journals lie in a folder, sorted by stage and unit."""
+    empty = pl.LazyFrame(schema=schema_of(LEDGER))
+    return pl.concat([empty, *map(pl.scan_parquet, _files(folder, LEDGER_FILE))]).sort(
+        "stage", "unit"
+    )
+
+
+def set_aside(folder: Path) -> pl.LazyFrame:
+    """The records that all stages set aside, sorted by stage."""
+    schema = schema_of(SET_ASIDE)
+    parts = [
+        pl.scan_parquet(file)
+        .with_columns(stage=pl.lit(file.name.removesuffix(SET_ASIDE_FILE)))
+        .select(schema.names())
+        for file in _files(folder, SET_ASIDE_FILE)
+    ]
+    return pl.concat([pl.LazyFrame(schema=schema), *parts]).sort("stage", "unit", "index")
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    return sorted(folder.glob(f"*/*{suffix}"))
+
+
+def _journals(warehouse: Warehouse, day: str) -> Path:
+    return Path(warehouse.root, JOURNALS, day)
 
 
 @snapshot_asset(
@@ -103,9 +128,7 @@ def _files(warehouse: Warehouse, day: str, suffix: str) -> list[Path]:
 def hub_ledger(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> pl.LazyFrame:
-    files = _files(warehouse, context.partition_key, LEDGER_FILE)
-    empty = pl.LazyFrame(schema=schema_of(LEDGER))
-    return pl.concat([empty, *map(pl.scan_parquet, files)]).sort("stage", "unit")
+    return ledger(_journals(warehouse, context.partition_key))
 
 
 @snapshot_asset(
@@ -117,15 +140,7 @@ def hub_ledger(
 def hub_set_aside(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> pl.LazyFrame:
-    files = _files(warehouse, context.partition_key, SET_ASIDE_FILE)
-    schema = schema_of(SET_ASIDE)
-    parts = [
-        pl.scan_parquet(file)
-        .with_columns(stage=pl.lit(file.name.removesuffix(SET_ASIDE_FILE)))
-        .select(schema.names())
-        for file in files
-    ]
-    return pl.concat([pl.LazyFrame(schema=schema), *parts]).sort("stage", "unit", "index")
+    return set_aside(_journals(warehouse, context.partition_key))
 
 
 @snapshot_asset(
@@ -138,9 +153,7 @@ def hub_coverage(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> pl.DataFrame:
     day = context.partition_key
-    reports: list[dict[str, Any]] = [
-        json.loads(path.read_bytes()) for path in _files(warehouse, day, REPORT)
-    ]
+    reports = [json.loads(path.read_bytes()) for path in _files(_journals(warehouse, day), REPORT)]
     return coverage(reports, promised(warehouse, day))
 
 
@@ -177,7 +190,7 @@ def coverage_checks(
 def judge_coverage(table: pl.DataFrame) -> dg.AssetCheckResult:
     """Fails where too much failed or was set aside, or a unit is unaccounted for; names stages."""
     units = pl.max_horizontal("expected", "rows", pl.lit(1))
-    accounted = pl.sum_horizontal("fetched", "unchanged", "missing", "failed")
+    accounted = pl.sum_horizontal("fetched", "unchanged", "deferred", "missing", "failed")
     walk = pl.col("stage").str.replace(r"-\d+$", "").is_in(WALKS)
     bad = table.filter(
         (pl.col("failed") / units > MAX_FAILED)

@@ -89,6 +89,14 @@ def described(hub: HubSource, crawl: Crawl) -> dict[str, Any]:
         "hfkg/carried_from": str(crawl.before.day) if crawl.before else "nothing",
         **{
             f"hfkg/{name}": sum(getattr(report, name) for report in reports)
-            for name in ("requests", "fetched", "unchanged", "missing", "failed", "set_aside")
+            for name in (
+                "requests",
+                "fetched",
+                "unchanged",
+                "deferred",
+                "missing",
+                "failed",
+                "set_aside",
+            )
         },
     }

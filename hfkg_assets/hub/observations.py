@@ -145,6 +145,7 @@ ACCOUNTS = (
     Column("createdAt", INSTANT, "sign-up; for organizations read off `_id`"),
     Column("numFollowers", pl.Int64(), "follower counter"),
     Column("numUsers", pl.Int64(), "member counter of an organization"),
+    Column("only_likes", pl.Boolean(), "whether its likes are all that it is known by"),
     _OBSERVED_AT,
     CARRIED,
 )
