@@ -5,6 +5,18 @@ import dagster as dg
 SNAPSHOT_LAYERS = ("hub", "entity", "relation", "verified", "rejected", "graph", "catalog")
 LEARNING_LAYERS = ("feature", "classification", "catalog")
 
+plan = dg.define_asset_job(
+    "plan",
+    selection=dg.AssetSelection.assets(["hub", "crawl_plan"]).upstream(),
+    description="List the Hub's repositories and count the requests of a crawl before it is made.",
+)
+
+crawl = dg.define_asset_job(
+    "crawl",
+    selection=dg.AssetSelection.groups("hub"),
+    description="Crawl the Hub: the raw tables of a date, with their coverage.",
+)
+
 snapshot = dg.define_asset_job(
     "snapshot",
     selection=dg.AssetSelection.groups(*SNAPSHOT_LAYERS),
@@ -23,4 +35,4 @@ everything = dg.define_asset_job(
     description="The whole way of a date: from the Hub to trained models.",
 )
 
-JOBS = [snapshot, train, everything]
+JOBS = [plan, crawl, snapshot, train, everything]

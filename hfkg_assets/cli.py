@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from hfkg_assets.classification.leaderboard import METRICS
+from hfkg_assets.hub.plan import TIERS, least_times
 from hfkg_assets.knowledge_graph.catalog import CATALOG
 from hfkg_assets.knowledge_graph.verification import REASONS
 from hfkg_resources.settings import SettingError
@@ -27,8 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     run = commands.add_parser("run", help="materialize a job for one date, then print a summary")
     run.add_argument("--date", type=_date, default=today, help="snapshot date, default today (UTC)")
-    run.add_argument("--job", default="everything", choices=("snapshot", "train", "everything"))
+    run.add_argument(
+        "--job", default="everything", choices=("crawl", "snapshot", "train", "everything")
+    )
     run.set_defaults(command=run_job)
+
+    plan = commands.add_parser("plan", help="requests and least time of a crawl, before it is made")
+    plan.add_argument(
+        "--date", type=_date, default=today, help="snapshot date, default today (UTC)"
+    )
+    plan.add_argument("--stored", action="store_true", help="show the plan that was made last")
+    plan.set_defaults(command=show_plan)
 
     show = commands.add_parser("summary", help="what a snapshot holds")
     show.add_argument("--date", type=_date, default=None, help="default: the newest snapshot")
@@ -50,16 +60,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_job(options: argparse.Namespace) -> int:
     """Materializes a job for one date in this process, on the project's Dagster instance."""
+    started = time.monotonic()
+    if not _materialize(options.job, options.date):
+        return 1
+    if options.job != "crawl":
+        print(summary(_warehouse(), str(options.date)))
+    print(f"\nThe {options.job} job took {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def show_plan(options: argparse.Namespace) -> int:
+    """Lists the Hub's repositories, a thousand a request, and prints what all the rest costs."""
+    if not options.stored and not _materialize("plan", options.date):
+        return 1
+    plan = _warehouse().scan("hub/crawl_plan", options.date).collect()
+    print(plan_text(plan, str(options.date)))
+    return 0
+
+
+def _materialize(job: str, day: date) -> bool:
+    """Runs a job; on failure tells its cause and returns false."""
     from hfkg_assets.definitions import build_defs
 
     if "DAGSTER_HOME" not in os.environ and Path("dagster.yaml").is_file():
         os.environ["DAGSTER_HOME"] = str(Path.cwd())
     defs = build_defs()
-    started = time.monotonic()
     with dg.DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(options.job).execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
-            partition_key=str(options.date),
+            partition_key=str(day),
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
@@ -67,10 +96,7 @@ def run_job(options: argparse.Namespace) -> int:
         # The first failure is the cause; the others follow from it or repeat it.
         failures = result.get_step_failure_events()
         print(f"hfkg: {failures[0].step_key}: {_cause(failures[0])}", file=sys.stderr)
-        return 1
-    print(summary(_warehouse(), str(options.date)))
-    print(f"\nThe {options.job} job took {time.monotonic() - started:.0f} s.")
-    return 0
+    return bool(result.success)
 
 
 def show_summary(options: argparse.Namespace) -> int:
@@ -127,6 +153,31 @@ def summary(warehouse: Warehouse, day: str) -> str:
         "UI         make ui, then http://127.0.0.1:3000"
     )
     return "\n\n".join(parts)
+
+
+def plan_text(plan: pl.DataFrame, day: str) -> str:
+    """A crawl's plan as text: requests per stage, and the least time per kind of account."""
+    stages = plan.select("stage", "bucket", "requests", "basis")
+    total = plan.select(
+        pl.lit("all").alias("stage"), pl.lit("").alias("bucket"), pl.col("requests").sum(),
+        pl.lit("").alias("basis"),
+    )  # fmt: skip
+    times = pl.DataFrame(
+        [
+            (tier, *quotas.values(), str(timedelta(seconds=seconds)))
+            for (tier, seconds), quotas in zip(
+                least_times(plan).items(), TIERS.values(), strict=True
+            )
+        ],
+        schema=["account", "api / 5 min", "resolvers / 5 min", "least time"],
+        orient="row",
+    )
+    return "\n\n".join(
+        [
+            _table(f"Crawl of {day}: requests", pl.concat([stages, total])),
+            _table("Least time, both quotas spent side by side", times),
+        ]
+    )
 
 
 def _table(title: str, frame: pl.DataFrame) -> str:

@@ -230,7 +230,7 @@ class Crawl:
             return same.clear()
         if not refresh:
             return same
-        return same.sort("observed_on", "unit").slice(self._slice_of(same.height))
+        return same.sort("observed_on", "unit").slice(self.slice_of(same.height))
 
     def deferred(self, stage: str, units: pl.DataFrame) -> pl.DataFrame:
         """Units that can wait and whose turn has not come, as the ledger will have them.
@@ -241,7 +241,7 @@ class Crawl:
         """
         can_wait = units.filter("can_wait")
         never = can_wait.join(self._asked_before(stage), on="unit", how="anti").sort("unit")
-        return never.slice(self._slice_of(can_wait.height)).select(
+        return never.slice(self.slice_of(can_wait.height)).select(
             "unit", "basis",
             pl.lit("deferred").alias("status"),
             pl.lit(None, pl.Int64).alias("http_status"),
@@ -258,7 +258,7 @@ class Crawl:
     def _nothing(self) -> pl.DataFrame:
         return pl.DataFrame(schema=schema_of(LEDGER)).select(_OF_UNIT)
 
-    def _slice_of(self, units: int) -> int:
+    def slice_of(self, units: int) -> int:
         """How many of so many units have their turn: those of the days since the last snapshot."""
         if self.refresh_days == 0:
             return units

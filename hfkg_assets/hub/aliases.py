@@ -77,6 +77,24 @@ def split_by_case(unknown: pl.DataFrame, listed: pl.DataFrame) -> tuple[pl.DataF
     return settled, unknown.join(settled, on=["kind", "id"], how="anti")
 
 
+def listed_ids(listed: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    """`kind`, `id` of everything listed."""
+    return pl.concat(
+        frame.select(pl.lit(kind).alias("kind"), "id") for kind, frame in listed.items()
+    ).collect()
+
+
+def unlisted(referred: pl.LazyFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Referred ids (`kind`, `id`) that are not listed and could be a repository's.
+
+    An id is a path of the API here: only what can be one is asked for, and `..` never.
+    """
+    sound = pl.col("id").str.contains(REPOSITORY_ID) & ~pl.col("id").str.contains(
+        r"(^|/)\.{1,2}(/|$)"
+    )
+    return referred.collect().filter(sound).join(known, on=["kind", "id"], how="anti")
+
+
 def crawl_aliases(
     crawl: Crawl, referred: pl.LazyFrame, listed: Mapping[str, pl.LazyFrame]
 ) -> pl.LazyFrame:
@@ -87,15 +105,8 @@ def crawl_aliases(
         referred: `kind`, `id` (see `references`).
         listed: the listings by kind.
     """
-    known = pl.concat(
-        frame.select(pl.lit(kind).alias("kind"), "id") for kind, frame in listed.items()
-    ).collect()
-    # An id is a path of the API here: only what can be one is asked for, and `..` never.
-    sound = pl.col("id").str.contains(REPOSITORY_ID) & ~pl.col("id").str.contains(
-        r"(^|/)\.{1,2}(/|$)"
-    )
-    unknown = referred.collect().filter(sound).join(known, on=["kind", "id"], how="anti")
-    by_case, left = split_by_case(unknown, known)
+    known = listed_ids(listed)
+    by_case, left = split_by_case(unlisted(referred, known), known)
     renamed = renamings(crawl, listed)
     by_id = left.join(renamed, on=["kind", "id"])
     left = left.join(by_id, on=["kind", "id"], how="anti")

@@ -76,7 +76,8 @@ def hub_crawl(
         session = hub.session(client, warehouse, day, before)
         for table, rows in crawl_tables(selected, session, lambda name: warehouse.scan(name, day)):
             crawl = session.crawls[table.short_name]
-            yield dg.Output(rows, output_name=table.short_name, metadata=described(hub, crawl))
+            metadata = {**described(hub, crawl), **table.figures(rows)}
+            yield dg.Output(rows, output_name=table.short_name, metadata=metadata)
         session.close()
 
 

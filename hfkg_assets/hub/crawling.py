@@ -43,6 +43,7 @@ class CrawledTable:
         ins: argument of `rows` → raw table that it reads.
         rows: takes the table's `Crawl` and what it reads, each as a `Table`; returns the rows.
         bucket: the quota that its requests are counted in.
+        figures: what its materialization tells besides the crawl's own figures.
     """
 
     name: str
@@ -51,6 +52,7 @@ class CrawledTable:
     ins: Mapping[str, str]
     rows: Callable[..., pl.LazyFrame]
     bucket: str
+    figures: Callable[[pl.LazyFrame], Mapping[str, Any]]
 
     @property
     def short_name(self) -> str:
@@ -65,9 +67,10 @@ def crawled_table(
     columns: Sequence[Column],
     ins: Mapping[str, str] | None = None,
     bucket: str = "api",
+    figures: Callable[[pl.LazyFrame], Mapping[str, Any]] = lambda rows: {},
 ) -> Callable[[Callable[..., pl.LazyFrame]], CrawledTable]:
     """Declares a raw table by the function that crawls it; see `CrawledTable`."""
-    return lambda rows: CrawledTable(name, description, columns, ins or {}, rows, bucket)
+    return lambda rows: CrawledTable(name, description, columns, ins or {}, rows, bucket, figures)
 
 
 def crawl_tables(
@@ -159,12 +162,13 @@ class Refusals:
 
     Args:
         kind: the error that such requests end in.
-        enough: so many refusals without a single gift settle it for the rest.
     """
 
-    def __init__(self, kind: type[HubError], enough: int = 20) -> None:
+    ENOUGH = 20
+    """So many refusals without a single gift settle it for the rest."""
+
+    def __init__(self, kind: type[HubError]) -> None:
         self._kind = kind
-        self._enough = enough
         self._refused = 0
         self._is_given = False
 
@@ -174,7 +178,7 @@ class Refusals:
         Raises:
             HubError: of the kind, or whatever else the request ends in.
         """
-        if not self._is_given and self._refused >= self._enough:
+        if not self._is_given and self._refused >= self.ENOUGH:
             raise self._kind(f"none of {self._refused} was given")
         try:
             answer = request()

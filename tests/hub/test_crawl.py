@@ -15,7 +15,7 @@ from hfkg_assets.hub.collections import crawl_collections
 from hfkg_assets.hub.coverage import COVERAGE, coverage, judge_counters, judge_coverage
 from hfkg_assets.hub.listings import list_repositories, most_downloaded
 from hfkg_assets.hub.papers import cited_ids, crawl_papers
-from hfkg_assets.hub.plan import crawl_plan, least_seconds
+from hfkg_assets.hub.plan import crawl_plan, least_seconds, least_times
 from hfkg_assets.hub.social import crawl_followers, crawl_likers, crawl_members, liked
 from hfkg_resources.crawl import Crawl
 from hfkg_resources.hub_client import HubClient
@@ -379,14 +379,31 @@ def test_a_listing_that_ends_early_is_a_counted_gap_and_goes_on_there_the_next_t
     assert second.client.requests["api"] == math.ceil(day.models.height / 50) - 1
 
 
-def test_the_plan_counts_what_the_crawl_then_asks(crawl, listings):
-    plan = crawl_plan({kind: frame.lazy() for kind, frame in listings.items()})
-    requests = dict(plan.select("stage", "requests").iter_rows())
-    assert requests["likers of models"] == (listings["models"]["likes"] > 0).sum()
-    crawl_cards(crawl, "datasets", listings["datasets"].lazy())
-    assert crawl.client.requests["resolvers"] == pytest.approx(
-        requests["cards of datasets"], rel=0.05
-    )
+def test_without_the_social_part_the_plan_counts_no_likers(new_crawl, listings):
+    repositories = {kind[:-1]: frame.lazy() for kind, frame in listings.items()}
+    stages = {social: plan_of(new_crawl(social=social), repositories) for social in (True, False)}
+    assert stages[True].keys() - stages[False].keys() == {"likers"}
+    assert stages[True]["likers"] == sum((f["likes"] > 0).sum() for f in listings.values())
+
+
+def test_the_plan_counts_exactly_the_cards_and_lookups_that_are_then_asked_for(crawl, listings):
+    repositories = {kind[:-1]: frame.lazy() for kind, frame in listings.items()}
+    plan = plan_of(crawl, repositories)
+    crawl_cards(crawl, "datasets", repositories["dataset"])
+    assert crawl.reports[-1].requests == pytest.approx(plan["dataset cards"], abs=1)
+    crawl_likers(crawl, repositories)
+    assert crawl.reports[-1].requests == plan["likers"]
+
+
+def plan_of(crawl, repositories):
+    return dict(crawl_plan(crawl, repositories).select("stage", "requests").iter_rows())
+
+
+def test_the_least_time_is_that_of_the_bucket_that_takes_longer():
+    plan = pl.DataFrame({"bucket": ["api", "api", "resolvers"], "requests": [400, 400, 5_001]})
+    assert least_times(plan)["anonymous"] == 300
+    assert least_times(plan)["free"] == 300
+    assert least_times(plan)["pro"] == 0
 
 
 @pytest.mark.parametrize(
@@ -399,8 +416,8 @@ def test_the_least_time_counts_whole_windows_but_the_last(requests, quota, secon
 
 def report(stage="likers", **figures):
     return {
-        "stage": stage, "expected": 100, "fetched": 100, "unchanged": 0, "missing": 0,
-        "failed": 0, "set_aside": 0, "rows": 100, "requests": 100, **figures,
+        "stage": stage, "expected": 100, "fetched": 100, "unchanged": 0, "deferred": 0,
+        "missing": 0, "failed": 0, "set_aside": 0, "rows": 100, "requests": 100, **figures,
     }  # fmt: skip
 
 
@@ -411,7 +428,7 @@ def report(stage="likers", **figures):
         ({"fetched": 99, "failed": 1, "set_aside": 1}, True),
         ({"fetched": 98, "failed": 2}, False),
         ({"set_aside": 2}, False),
-        ({"fetched": 10, "unchanged": 80, "missing": 10}, True),
+        ({"fetched": 10, "unchanged": 70, "deferred": 10, "missing": 10}, True),
         ({"fetched": 99}, False),
         ({"stage": "models", "fetched": 99, "failed": 1}, False),
         ({"stage": "models-0", "fetched": 99, "failed": 1}, False),

@@ -116,7 +116,7 @@ def test_an_old_name_of_an_account_is_resolved_by_its_alias(chain, life):
     then, now = (life.at(date.fromisoformat(day)).accounts for day in (EARLY, LATE))
     renamed = then.join(now, on="_id", suffix="_now").filter(pl.col("name") != pl.col("name_now"))
     truth = set(renamed.select("name", "name_now").iter_rows())
-    assert 0 < aliases.height
+    assert aliases.height > 0
     assert set(aliases.select("id", "canonical_id").iter_rows()) <= truth
 
 
@@ -151,6 +151,14 @@ def test_once_everything_had_its_turn_in_the_refresh_nothing_differs(hub, full, 
 
 def test_the_next_day_costs_less_than_a_twentieth_of_a_first_crawl(chain, full):
     assert requests(chain[1][NEXT]) < full[NEXT][1] / 20
+
+
+def test_a_plan_made_from_the_listings_holds_within_five_percent(hub, tmp_path):
+    warehouse = Warehouse(root=str(tmp_path))
+    for day in (LATE, NEXT):
+        session = crawl_snapshot(warehouse, hub.url, day)
+        plan = warehouse.scan("hub/crawl_plan", day).collect()
+        assert plan["requests"].sum() == pytest.approx(requests(session), rel=0.05)
 
 
 def test_what_is_carried_over_says_so_and_keeps_when_it_was_observed(chain):
