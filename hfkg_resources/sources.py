@@ -7,6 +7,7 @@ any endpoint answers, or what the answers mean.
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -91,7 +92,7 @@ class HubSource(dg.ConfigurableResource):
                 f"The live Hub has no past: it can be observed for today ({today}), not for {day}. "
                 "HFKG_SOURCE=sample has a past."
             )
-        return HubClient(self.endpoint, os.environ.get("HF_TOKEN") or None)
+        return HubClient(self.endpoint, tokens(os.environ))
 
     def client_to_go_on(self, day: str) -> HubClient:
         """A client to go on with an interrupted crawl: the live Hub is asked as it is by now."""
@@ -124,6 +125,12 @@ class HubSource(dg.ConfigurableResource):
             )
 
         return CrawlSession(Path(warehouse.root, JOURNALS, day), make)
+
+
+def tokens(environment: Mapping[str, str]) -> list[str]:
+    """The tokens to use: those of `HF_TOKENS`, separated by commas, or that of `HF_TOKEN`."""
+    several = environment.get("HF_TOKENS", "") or environment.get("HF_TOKEN", "")
+    return [token.strip() for token in several.split(",") if token.strip()]
 
 
 @lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ import pytest
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
 # Settings of the developer's shell must not reach the tests.
-for name in ("HF_TOKEN", "HF_ENDPOINT", "DAGSTER_HOME"):
+for name in ("HF_TOKEN", "HF_TOKENS", "HF_ENDPOINT", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith("HFKG_")]:
     os.environ.pop(name)

@@ -55,7 +55,7 @@ def test_a_run_that_cannot_start_fails_with_a_line_that_says_what_to_set(
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     assert main(["run", "--job", "snapshot", *(["--date", date] if date else [])]) == 1
     last_line = capsys.readouterr().err.splitlines()[-1]
-    assert last_line.startswith("hfkg: crawl: ")
+    assert last_line.startswith("hfkg: crawl_hub: ")
     assert all(word in last_line for word in words)
 
 
@@ -80,3 +80,17 @@ def test_a_wrong_token_fails_at_the_first_request_and_never_shows_the_token(monk
         monkeypatch.setenv("HF_TOKEN", "hf_good")
         assert main(["run", "--job", "snapshot"]) == 0
         assert "org_own_collection" in capsys.readouterr().out
+
+
+def test_the_plan_is_made_from_the_listings_alone_and_printed(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("HFKG_ROOT", str(tmp_path))
+    monkeypatch.setenv("HFKG_SAMPLE_REPOSITORIES", "300")
+    assert main(["plan", "--date", "2026-11-24"]) == 0
+    printed = capsys.readouterr().out
+    for words in ("likers", "model cards", "counted", "estimated", "anonymous", "least time"):
+        assert words in printed
+    made = {path.name for path in (tmp_path / "hub").iterdir()}
+    assert made == {"models", "datasets", "spaces", "crawl_plan"}
+    assert main(["plan", "--date", "2026-11-24", "--stored"]) == 0
+    assert capsys.readouterr().out in printed
+    assert main(["plan", "--date", "2026-11-23", "--stored"]) == 2

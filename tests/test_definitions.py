@@ -12,7 +12,7 @@ from hfkg_assets.definitions import build_defs, defs, executor, resources
 from hfkg_assets.snapshots import SNAPSHOTS
 from hfkg_resources.scope import Scope
 from hfkg_resources.settings import SettingError
-from hfkg_resources.sources import NoPast
+from hfkg_resources.sources import NoPast, tokens
 
 
 def nodes():
@@ -115,6 +115,8 @@ def test_partitions_start_at_huggingkgs_date_and_include_today():
         ("HFKG_SOCIAL", "maybe"),
         ("HFKG_SAMPLE_REPOSITORIES", "0"),
         ("HFKG_WORKERS", "-3"),
+        ("HFKG_REFRESH_DAYS", "-1"),
+        ("HFKG_REFRESH_DAYS", "monthly"),
         ("HFKG_TEXT_VARIANT", "dirty"),
         ("HF_ENDPOINT", "huggingface.co"),
     ],
@@ -157,6 +159,26 @@ def test_the_live_hub_refuses_a_past_date_before_any_request():
     hub = resources({"HFKG_SOURCE": "hub", "HF_ENDPOINT": "http://127.0.0.1:9"})["hub"]
     with pytest.raises(NoPast, match=r"no past.*2025-01-01.*HFKG_SOURCE=sample"):
         hub.client("2025-01-01")
+
+
+def test_an_interrupted_crawl_of_the_live_hub_can_be_gone_on_with_on_another_day():
+    hub = resources({"HFKG_SOURCE": "hub", "HF_ENDPOINT": "http://127.0.0.1:9"})["hub"]
+    with hub.client_to_go_on("2025-01-01") as client:
+        assert client.endpoint == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        ({}, []),
+        ({"HF_TOKEN": ""}, []),
+        ({"HF_TOKEN": "hf_a"}, ["hf_a"]),
+        ({"HF_TOKENS": "hf_a, hf_b,"}, ["hf_a", "hf_b"]),
+        ({"HF_TOKENS": "hf_a,hf_b", "HF_TOKEN": "hf_c"}, ["hf_a", "hf_b"]),
+    ],
+)
+def test_several_tokens_are_taken_where_there_are_several(environment, found):
+    assert tokens(environment) == found
 
 
 def test_loading_the_definitions_imports_no_heavy_library():

@@ -27,6 +27,10 @@ MAX_SET_ASIDE = 0.01
 MIN_LISTED = 0.8
 """Below this share of what the counters promise the counter check warns."""
 
+PLAN_TOLERANCE = 0.05
+PLAN_SLACK = 50
+"""How far off the plan may be before its check warns: a share, or some requests if that is more."""
+
 WALKS = ("models", "datasets", "spaces", "collections", "papers")
 """Stages whose failure leaves a gap of unknown size."""
 
@@ -172,6 +176,11 @@ def hub_coverage(
                 f"{MAX_FAILED:.0%} failed units or {MAX_SET_ASIDE:.0%} records set aside.",
             ),
             (
+                "plan_held",
+                f"The crawl took what the plan said, within {PLAN_TOLERANCE:.0%} or {PLAN_SLACK} "
+                "requests.",
+            ),
+            (
                 "lists_agree_with_counters",
                 f"Likers, followers and members listed are at least {MIN_LISTED:.0%} of what the "
                 "Hub counts; removed accounts and hidden lists are counted but not listed.",
@@ -183,7 +192,9 @@ def coverage_checks(
     context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> Any:
     table = warehouse.scan("hub/coverage", context.partition_key).collect()
+    plan = warehouse.scan("hub/crawl_plan", context.partition_key).collect()
     yield judge_coverage(table)
+    yield judge_plan(int(plan["requests"].sum()), int(table["requests"].sum()))
     yield judge_counters(table)
 
 
@@ -208,6 +219,17 @@ def judge_coverage(table: pl.DataFrame) -> dg.AssetCheckResult:
             "failed": int(table["failed"].sum()),
             "set_aside": int(table["set_aside"].sum()),
         },
+    )
+
+
+def judge_plan(planned: int, made: int) -> dg.AssetCheckResult:
+    """Warns where the crawl took much more or less than planned: retries, or a wrong estimate."""
+    return dg.AssetCheckResult(
+        asset_key=key_of("hub/coverage"),
+        check_name="plan_held",
+        passed=abs(planned - made) <= max(PLAN_SLACK, PLAN_TOLERANCE * made),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"planned": planned, "made": made},
     )
 
 

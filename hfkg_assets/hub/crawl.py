@@ -50,7 +50,7 @@ def _out(table: CrawledTable) -> dg.AssetOut:
 
 
 @dg.multi_asset(
-    name="crawl",
+    name="crawl_hub",
     outs={name: _out(table) for name, table in TABLES.items()},
     internal_asset_deps={
         name: {key_of(upstream) for upstream in table.ins.values()}

@@ -12,7 +12,7 @@ from hfkg_assets.hub.accounts import crawl_accounts, created_at, seen_names
 from hfkg_assets.hub.aliases import crawl_aliases, references, split_by_case
 from hfkg_assets.hub.cards import crawl_cards, parse_card
 from hfkg_assets.hub.collections import crawl_collections
-from hfkg_assets.hub.coverage import COVERAGE, coverage, judge_counters, judge_coverage
+from hfkg_assets.hub.coverage import COVERAGE, coverage, judge_counters, judge_coverage, judge_plan
 from hfkg_assets.hub.listings import list_repositories, most_downloaded
 from hfkg_assets.hub.papers import cited_ids, crawl_papers
 from hfkg_assets.hub.plan import crawl_plan, least_seconds, least_times
@@ -449,3 +449,15 @@ def test_lists_that_hold_much_less_than_the_counters_promise_are_warned_of(rows,
     result = judge_counters(table)
     assert result.passed is passed
     assert result.metadata["likers"].value == rows / 100
+
+
+@pytest.mark.parametrize(
+    ("planned", "made", "passed"),
+    [(1_000, 1_000, True), (1_000, 1_050, True), (10_000, 10_600, False), (100, 155, False)],
+)
+def test_a_crawl_that_took_much_more_than_planned_is_warned_of(planned, made, passed):
+    result = judge_plan(planned, made)
+    assert result.passed is passed
+    assert {name: value.value for name, value in result.metadata.items()} == {
+        "planned": planned, "made": made,
+    }  # fmt: skip
