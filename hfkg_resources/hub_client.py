@@ -7,23 +7,23 @@ endpoint answers, and the order in which a crawl asks (`crawl_journal`).
 import logging
 import os
 import random
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import certifi
 import orjson
-import requests
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies, parse_header_links
-from urllib3.exceptions import MaxRetryError
+import urllib3
+from urllib3 import exceptions
 
 from hfkg_resources.errors import (
     BadRequest,
@@ -37,7 +37,7 @@ from hfkg_resources.errors import (
     bare,
     refusal,
 )
-from hfkg_resources.rate_limits import RateLimit, RateLimits
+from hfkg_resources.rate_limits import Permit, RateLimit, RateLimits
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that say nothing about what was asked for: the same request may pass later."""
@@ -60,12 +60,14 @@ log = logging.getLogger(__name__)
 EMPTY_PAGES = 3
 """How often a walk follows an empty page's link back to that page."""
 
-_BROKEN = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
+_NO_CONNECTION = (
+    exceptions.NewConnectionError,
+    exceptions.ConnectTimeoutError,
+    exceptions.ProxyError,
+    exceptions.SSLError,
 )
+# Link: <https://…?cursor=…>; rel="next"
+_NEXT = re.compile(r'<(?P<url>[^>]*)>[^<]*;\s*rel="?next\b')
 
 
 @dataclass(frozen=True)
@@ -116,14 +118,14 @@ class HubClient:
 
     Args:
         endpoint: the Hub's address; it may have a path of its own.
-        token: sent to the endpoint's host only.
-        limits: the budgets; its own if none are given.
+        token: sent to the endpoint's host only. Several, of accounts that may read the same, are
+            used side by side, each up to its own quotas.
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for the next bytes of an answer.
         attempts: how often a request is tried where it fails in a way that may pass.
         backoff_s: the first wait between attempts is drawn from [0, this], each next from twice it.
         backoff_cap_s: the longest such wait.
-        connections: connections kept open.
+        connections: connections to one host at most.
 
     Attributes:
         requests: requests sent by bucket: every hop and every attempt counts.
@@ -135,30 +137,36 @@ class HubClient:
     def __init__(
         self,
         endpoint: str,
-        token: str | None = None,
+        token: str | Sequence[str] | None = None,
         *,
-        limits: RateLimits | None = None,
         connect_timeout: float = 10.0,
         read_timeout: float = 30.0,
         attempts: int = 6,
         backoff_s: float = 0.5,
         backoff_cap_s: float = 30.0,
-        connections: int = 32,
+        connections: int = 64,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
-        self.limits = RateLimits() if limits is None else limits
         self.requests: Counter[str] = Counter()
         self.retries = 0
         self.waited_s = 0.0
-        self._token = _sound_token(token, self.endpoint)
-        self._timeout = (connect_timeout, read_timeout)
+        self._credentials = _credentials(token, self.endpoint)
+        self.limits = RateLimits(len(self._credentials))
+        self._origin = _origin(self.endpoint)
         self._attempts = attempts
         self._backoff_s, self._backoff_cap_s = backoff_s, backoff_cap_s
         self._counting = threading.Lock()
         self._of_thread = threading.local()
         self._reached = False
-        self._session = _session(connections)
-        self._proxies = get_environ_proxies(self.endpoint)
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._settings = {
+            "maxsize": connections,
+            "block": True,
+            "retries": False,
+            "timeout": urllib3.Timeout(connect=connect_timeout, read=read_timeout),
+            "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where(),
+        }
+        self._home_pool = self._pool(self.endpoint)
 
     def __enter__(self) -> "HubClient":
         return self
@@ -167,7 +175,16 @@ class HubClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"HubClient({bare(self.endpoint)!r}, {'token' if self._token else 'anonymous'})"
+        who = ", ".join(credential.name for credential in self._credentials)
+        return f"HubClient({bare(self.endpoint)!r}, {who})"
+
+    def __getstate__(self) -> None:
+        raise TypeError("a HubClient is not copied: it holds tokens and connections")
+
+    @property
+    def requests_of_thread(self) -> int:
+        """Requests that the calling thread has sent."""
+        return getattr(self._of_thread, "requests", 0)
 
     @property
     def is_anonymous(self) -> bool:
@@ -181,7 +198,8 @@ class HubClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._session.close()
+        for pool in self._pools.values():
+            pool.clear()
 
     def get(self, path_or_url: str, params: Mapping[str, Any] | None = None) -> Answer:
         """Asks for a path below the endpoint, or a whole address; follows redirects.
@@ -253,83 +271,77 @@ class HubClient:
         cap: int | None = None,
     ) -> tuple[Answer, Any]:
         """The answer after redirects, and its decoded body."""
-        url, seen = self._absolute(path_or_url), set()
+        url, seen = _with_query(self._absolute(path_or_url), params), set()
         for hops in range(MAX_REDIRECTS + 1):
             seen.add(url)
-            answer, decoded = self._persist(url, params, decode, cap)
+            answer, decoded = self._persist(url, decode, cap)
             if answer.status not in REDIRECTS:
-                return Answer(answer.status, answer.url, answer.content, answer.headers, hops), (
-                    decoded
-                )
-            url, params = self._target(answer), None
+                return replace(answer, redirects=hops), decoded
+            url = self._target(answer)
             if url in seen:
                 raise RedirectLoop("a redirect leads back", url=url, status=answer.status)
         raise RedirectLoop(f"more than {MAX_REDIRECTS} redirects", url=url)
 
     def _persist(
-        self,
-        url: str,
-        params: Mapping[str, Any] | None,
-        decode: Callable[[bytes], Any] | None,
-        cap: int | None,
+        self, url: str, decode: Callable[[bytes], Any] | None, cap: int | None
     ) -> tuple[Answer, Any]:
         """One hop, tried until it gives something other than transient trouble."""
         failed = limited = 0
+        bucket = self._bucket(url)
         while True:
+            permit = self.limits.acquire(bucket)
             try:
-                return self._attempt(url, params, decode, cap)
+                answer = self._attempt(url, permit, cap)
+                return answer, None if answer.status in REDIRECTS else _decoded(answer, decode)
             except _Transient as trouble:
                 limited += trouble.limited
                 failed += not trouble.limited
                 if failed >= self._patience(trouble) or limited > MAX_LIMITED:
                     raise trouble.final from trouble.__cause__
-                self._pause(url, trouble, failed + limited)
+                self._pause(url, permit, trouble, failed + limited)
 
-    def _attempt(
-        self,
-        url: str,
-        params: Mapping[str, Any] | None,
-        decode: Callable[[bytes], Any] | None,
-        cap: int | None,
-    ) -> tuple[Answer, Any]:
-        bucket, at_home = self._bucket(url), self._is_home(url)
-        waited = self.limits.acquire(bucket)
-        with self._counting:
-            self.requests[bucket] += 1
-            self.waited_s += waited
-        self._of_thread.requests = self.requests_of_thread + 1
-        headers: Mapping[str, str] | None = None
+    def _attempt(self, url: str, permit: Permit, cap: int | None) -> Answer:
+        """One request and its answer, which is 2xx or a redirect."""
+        at_home = permit.bucket != ELSEWHERE
+        credential = self._credentials[permit.credential] if at_home else _ANONYMOUS
+        response = None
         try:
-            with self._session.get(
-                url,
-                params=_query(params),
-                auth=_Bearer(self._token if at_home else None),
-                proxies=self._proxies if at_home else get_environ_proxies(url),
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                self._reached = True
-                status = response.status_code
-                # A refusal by something before the Hub is no sign that the Hub has no limits.
-                if status not in TRANSIENT or "RateLimit" in response.headers:
-                    headers = response.headers
-                content = _read(response, cap if status < 300 else None)
-                address = response.url
-        except _BROKEN as error:
-            raise self._broken(url, error, at_home) from error
-        except (requests.RequestException, ValueError) as error:
+            with self._send(url, permit, credential) as response:
+                content = _read(response, url, cap)
+        except ValueError as error:
             raise BadRequest(f"not an address: {type(error).__name__}", url=url) from error
-        finally:
-            self.limits.update(bucket, headers)
-        answer = Answer(status, address, content, response.headers)
-        if status in REDIRECTS:
-            return answer, None
-        if not 200 <= status < 300:
-            raise self._failure(answer, sent_token=bool(self._token) and at_home)
-        return answer, _decoded(answer, decode)
+        except exceptions.HTTPError as error:
+            raise self._broken(url, error, connected=response is not None or not at_home) from error
+        answer = Answer(response.status, url, content, response.headers)
+        if answer.status in REDIRECTS or 200 <= answer.status < 300:
+            return answer
+        raise self._failure(answer, credential)
 
-    def _failure(self, answer: Answer, *, sent_token: bool) -> Exception:
+    def _send(
+        self, url: str, permit: Permit, credential: "_Credential"
+    ) -> urllib3.BaseHTTPResponse:
+        """The head of the answer, from which the budget learns; the body is still to be read."""
+        with self._counting:
+            self.requests[permit.bucket] += 1
+            self.waited_s += permit.waited_s
+        self._of_thread.requests = self.requests_of_thread + 1
+        heard: Mapping[str, str] | None = None
+        try:
+            pool = self._pool(url) if permit.bucket == ELSEWHERE else self._home_pool
+            response = pool.request(
+                "GET", url, headers=credential.headers, redirect=False, preload_content=False
+            )
+            self._reached = True
+            if permit.bucket == ELSEWHERE:
+                heard = {}  # what limits others have is not known here
+            # A refusal by something before the Hub is no sign that the Hub has no limits.
+            elif response.status not in TRANSIENT or "RateLimit" in response.headers:
+                heard = response.headers
+            return response
+        finally:
+            self.limits.update(permit, heard)
+
+    def _failure(self, answer: Answer, credential: "_Credential") -> Exception:
         """What an answer that is neither 2xx nor a redirect means."""
         status, headers = answer.status, answer.headers
         if status in TRANSIENT or status >= 500:
@@ -339,14 +351,20 @@ class HubClient:
                 wait_s=_asked_to_wait(headers),
             )
         message = headers.get("X-Error-Message") or _error_text(answer.content)
-        return refusal(status, headers, url=answer.url, sent_token=sent_token, message=message)
-
-    def _broken(self, url: str, error: Exception, at_home: bool) -> "_Transient":
-        """What it means that there is no whole answer."""
-        no_connection = isinstance(error, requests.ConnectTimeout) or (
-            bool(error.args) and isinstance(error.args[0], MaxRetryError)
+        error = refusal(
+            status,
+            headers,
+            url=answer.url,
+            sent_token="Authorization" in credential.headers,
+            message=message,
         )
-        if no_connection and at_home:
+        if isinstance(error, BadToken) and len(self._credentials) > 1:
+            return BadToken(f"The Hub refuses {credential.name}", url=answer.url, status=status)
+        return error
+
+    def _broken(self, url: str, error: Exception, *, connected: bool) -> "_Transient":
+        """What it means that there is no whole answer."""
+        if isinstance(error, _NO_CONNECTION) and not connected:
             return _Transient(
                 HubUnreachable(
                     f"No connection to {bare(self.endpoint)}: check HF_ENDPOINT and the network",
@@ -360,8 +378,8 @@ class HubClient:
         first_contact = isinstance(trouble.final, HubUnreachable) and not self._reached
         return min(FIRST_CONTACT_ATTEMPTS, self._attempts) if first_contact else self._attempts
 
-    def _pause(self, url: str, trouble: "_Transient", number: int) -> None:
-        """Waits before the next attempt; after a 429 the whole bucket waits."""
+    def _pause(self, url: str, permit: Permit, trouble: "_Transient", number: int) -> None:
+        """Waits before the next attempt; after a 429 the whole budget waits."""
         # Full jitter: threads that failed together do not come back together.
         longest = min(self._backoff_cap_s, self._backoff_s * 2 ** (number - 1))
         seconds = random.uniform(0, longest) if trouble.wait_s is None else trouble.wait_s
@@ -372,7 +390,7 @@ class HubClient:
             number + 1, urlsplit(url).path, seconds, trouble.final.status or trouble.final.message,
         )  # fmt: skip
         if trouble.limited:
-            self.limits.penalize(self._bucket(url), seconds)
+            self.limits.penalize(permit, seconds)
             return
         with self._counting:
             self.waited_s += seconds
@@ -386,7 +404,7 @@ class HubClient:
         return f"{self.endpoint}/{path_or_url.lstrip('/')}"
 
     def _is_home(self, url: str) -> bool:
-        return _origin(url) == _origin(self.endpoint)
+        return _origin(url) == self._origin
 
     def _bucket(self, url: str) -> str:
         if not self._is_home(url):
@@ -406,16 +424,25 @@ class HubClient:
         return url
 
     def _next_url(self, answer: Answer) -> str | None:
-        links = parse_header_links(answer.headers.get("Link", ""))
-        url = next((link["url"] for link in links if link.get("rel") == "next"), None)
-        if url is None:
+        link = _NEXT.search(answer.headers.get("Link", ""))
+        if link is None:
             return None
-        url = urljoin(answer.url, url)
+        url = urljoin(answer.url, link["url"])
         if not self._is_home(url):
             raise MalformedAnswer(
                 f"the next page lies on another host: {bare(url)}", url=answer.url
             )
         return url
+
+    # -- connections ----------------------------------------------------------------------------
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        """The connections that lead to an address, through a proxy if the environment has one."""
+        proxy = _proxy(url)
+        with self._counting:
+            if proxy not in self._pools:
+                self._pools[proxy] = _pool_manager(proxy, self._settings)
+            return self._pools[proxy]
 
 
 class _Transient(Exception):
@@ -430,31 +457,17 @@ class _Transient(Exception):
         self.wait_s = wait_s
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Sends the token, or nothing: given as `auth` it also keeps out what ~/.netrc holds."""
+@dataclass(frozen=True)
+class _Credential:
+    """Whom a request is sent for.
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    Attributes:
+        name: what messages call it.
+        headers: what is sent; never shown.
+    """
 
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _session(connections: int) -> requests.Session:
-    session = requests.Session()
-    # Looked up once by the client; requests would read the environment at every request.
-    session.trust_env = False
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update(
-        {"User-Agent": f"hfkg/{_version()}", "Accept": "*/*", "Accept-Encoding": "gzip"}
-    )
-    adapter = HTTPAdapter(pool_maxsize=connections, pool_block=True, max_retries=0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+    name: str
+    headers: Mapping[str, str] = field(repr=False)
 
 
 def _version() -> str:
@@ -464,20 +477,52 @@ def _version() -> str:
         return "0"
 
 
-def _sound_token(token: str | None, endpoint: str) -> str | None:
-    """The token without white space around it; what cannot be one never reaches a header."""
-    token = (token or "").strip()
-    if not (token.isascii() and token.isprintable() and " " not in token):
-        raise BadToken("HF_TOKEN holds characters that no token has", url=endpoint)
-    return token or None
+_HEADERS = {"User-Agent": f"hfkg/{_version()}", "Accept": "*/*", "Accept-Encoding": "gzip"}
+_ANONYMOUS = _Credential("anonymous", _HEADERS)
 
 
-def _query(params: Mapping[str, Any] | None) -> dict[str, Any]:
+def _credentials(token: str | Sequence[str] | None, endpoint: str) -> tuple[_Credential, ...]:
+    """One for each token, whatever white space is around it; what is empty is none.
+
+    Raises:
+        BadToken: it holds what must not get into a header.
+    """
+    tokens = [token or ""] if token is None or isinstance(token, str) else list(token)
+    by_token: dict[str, _Credential] = {}
+    for number, text in enumerate(map(str.strip, tokens), 1):
+        name = "token" if len(tokens) == 1 else f"token {number} of {len(tokens)}"
+        if not (text.isascii() and text.isprintable() and " " not in text):
+            where = "HF_TOKEN" if len(tokens) == 1 else name
+            raise BadToken(f"{where} holds characters that no token has", url=endpoint)
+        if text:
+            headers = {**_HEADERS, "Authorization": f"Bearer {text}"}
+            by_token.setdefault(text, _Credential(name, headers))
+    return tuple(by_token.values()) or (_ANONYMOUS,)
+
+
+def _proxy(url: str) -> str | None:
+    parts, proxies = urlsplit(url), getproxies()
+    if not parts.hostname or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _pool_manager(proxy: str | None, settings: dict[str, Any]) -> urllib3.PoolManager:
+    if proxy is None:
+        return urllib3.PoolManager(**settings)
+    user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
+    headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+
+
+def _with_query(url: str, params: Mapping[str, Any] | None) -> str:
     lowered = {True: "true", False: "false"}
-    return {
+    query = {
         key: lowered[value] if isinstance(value, bool) else value
         for key, value in (params or {}).items()
+        if value is not None
     }
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, doseq=True)}" if query else url
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -485,22 +530,20 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _read(response: requests.Response, cap: int | None) -> bytes:
+def _read(response: urllib3.BaseHTTPResponse, url: str, cap: int | None) -> bytes:
     """The whole body.
 
     Raises:
-        TooLarge: it is longer than `cap`; the rest is not read.
+        TooLarge: that of a success is longer than `cap`; the rest is not read.
     """
-    if cap is None:
-        return response.content
+    if cap is None or response.status >= 300:
+        return response.data
     chunks, size = [], 0
-    for chunk in response.iter_content(CHUNK):
+    for chunk in response.stream(CHUNK):
         chunks.append(chunk)
         size += len(chunk)
         if size > cap:
-            raise TooLarge(
-                f"longer than {cap} bytes", url=response.url, status=response.status_code
-            )
+            raise TooLarge(f"longer than {cap} bytes", url=url, status=response.status)
     return b"".join(chunks)
 
 

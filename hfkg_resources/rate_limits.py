@@ -86,14 +86,34 @@ class BucketState:
         return f"{self.left}/{self.quota or '?'} left for {self.reset_s or 0:.0f} s"
 
 
-class RateLimits:
-    """One budget per bucket, shared by all threads of a crawl.
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to send one request; it comes back with the answer.
 
-    Every `acquire` is followed by exactly one `update` of the same bucket, also where no answer
-    came. Until a bucket's first answer one request at a time is let through. A window is spent as
-    fast as the callers ask; when it is used up they wait for the next.
+    Attributes:
+        bucket: what the request counts in.
+        credential: which credential it has to be sent with.
+        waited_s: seconds waited for it.
+        window: number of the window it was charged to.
+        lowest: the fewest requests that the server had left by then, as far as was known.
+    """
+
+    bucket: str
+    credential: int
+    waited_s: float
+    window: int
+    lowest: float
+
+
+class RateLimits:
+    """One budget per bucket and credential, shared by all threads of a crawl.
+
+    Every `acquire` is followed by exactly one `update` with its permit, also where no answer came.
+    Until a budget's first answer one request at a time is let through. A window is spent as fast
+    as the callers ask; when it is used up they wait for the next.
 
     Args:
+        credentials: how many there are; each has quotas of its own.
         reserve: share of a quota left to others that use it; nothing while it is under a request.
         monotonic: the clock, in seconds.
         wait: waits on a condition, at most so many seconds.
@@ -101,148 +121,206 @@ class RateLimits:
 
     def __init__(
         self,
+        credentials: int = 1,
         reserve: float = 0.02,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         wait: Wait = lambda condition, timeout: condition.wait(timeout),
     ) -> None:
+        self._credentials = credentials
         self._reserve = reserve
         self._monotonic = monotonic
         self._wait = wait
-        self._budgets: dict[str, _Budget] = {}
+        self._buckets: dict[str, _Bucket] = {}
         self._lock = threading.Lock()
 
-    def acquire(self, bucket: str) -> float:
-        """Blocks until a request may be sent.
-
-        Returns:
-            Seconds waited.
-        """
-        budget = self._budget(bucket)
+    def acquire(self, name: str) -> Permit:
+        """Blocks until a request may be sent in a bucket, under whichever credential is soonest."""
+        bucket = self._bucket(name)
         started = now = self._monotonic()
-        with budget.changed:
-            while (delay := budget.delay(now)) != 0:
-                self._wait(budget.changed, None if delay == math.inf else delay)
+        with bucket.changed:
+            while True:
+                delay, credential = bucket.soonest(now)
+                if delay == 0:
+                    budget = bucket.budgets[credential]
+                    budget.charge()
+                    return Permit(name, credential, now - started, budget.window, budget.lowest)
+                self._wait(bucket.changed, None if delay == math.inf else delay)
                 now = self._monotonic()
-            budget.sent += 1
-            budget.in_flight += 1
-            budget.left -= 1
-        return now - started
 
-    def update(self, bucket: str, headers: Mapping[str, str] | None) -> None:
-        """Takes in the answer to an acquired request.
+    def update(self, permit: Permit, headers: Mapping[str, str] | None) -> None:
+        """Takes in the answer to a request.
 
         Args:
-            bucket: the bucket acquired; the headers may name another, which then learns from them.
+            permit: the permit it was sent with; the headers may name another bucket, which then
+                learns from them.
             headers: the answer's headers; None if there was no answer.
         """
         limit = None if headers is None else RateLimit.parse(headers)
         now = self._monotonic()
-        budget = self._budget(bucket)
-        with budget.changed:
+        bucket = self._bucket(permit.bucket)
+        with bucket.changed:
+            budget = bucket.budgets[permit.credential]
+            budget.advance(now)
             budget.in_flight -= 1
-            if limit is not None and limit.bucket == bucket:
-                budget.learn(limit, now)
-            elif headers is None:
-                budget.unanswered += 1
-            elif not budget.known:
+            if limit is not None and limit.bucket == permit.bucket:
+                budget.learn(limit, now, permit.window, permit.lowest)
+            elif headers is not None and not budget.known:
                 budget.unlimited = True
-            budget.changed.notify_all()
-        if limit is not None and limit.bucket != bucket:
-            other = self._budget(limit.bucket)
+            bucket.changed.notify_all()
+        if limit is not None and limit.bucket != permit.bucket:
+            other = self._bucket(limit.bucket)
             with other.changed:
-                other.learn(limit, now)
+                budget = other.budgets[permit.credential]
+                budget.advance(now)
+                budget.learn(limit, now, budget.window, math.inf)
                 other.changed.notify_all()
 
-    def penalize(self, bucket: str, seconds: float) -> None:
-        """Sends nothing more in a bucket for some seconds, after a 429."""
-        budget = self._budget(bucket)
-        with budget.changed:
+    def penalize(self, permit: Permit, seconds: float) -> None:
+        """Sends nothing more in the permit's budget for some seconds, after a 429."""
+        bucket = self._bucket(permit.bucket)
+        with bucket.changed:
+            budget = bucket.budgets[permit.credential]
             budget.blocked_until = max(budget.blocked_until, self._monotonic() + seconds)
 
     def snapshot(self) -> dict[str, BucketState]:
-        """What is left of each bucket used so far."""
+        """What is left of each bucket used so far, of all credentials together."""
         with self._lock:
-            budgets = dict(self._budgets)
+            buckets = dict(self._buckets)
         now = self._monotonic()
-        return {name: budget.state(now) for name, budget in budgets.items()}
+        return {name: bucket.state(now) for name, bucket in buckets.items()}
 
-    def _budget(self, bucket: str) -> "_Budget":
+    def _bucket(self, name: str) -> "_Bucket":
         with self._lock:
-            if bucket not in self._budgets:
-                self._budgets[bucket] = _Budget(self._reserve)
-            return self._budgets[bucket]
+            if name not in self._buckets:
+                self._buckets[name] = _Bucket(self._credentials, self._reserve)
+            return self._buckets[name]
 
 
-class _Budget:
-    """The account of one bucket; its condition guards all of it."""
+class _Bucket:
+    """The budgets of one bucket, by credential; its condition guards all of them."""
 
-    def __init__(self, reserve: float) -> None:
+    def __init__(self, credentials: int, reserve: float) -> None:
         self.changed = threading.Condition()
-        self.sent = 0
-        self.in_flight = 0
-        self.unanswered = 0
-        self.left: float = math.inf
-        self.unlimited = False
-        self.blocked_until = -math.inf
-        self._reserve = reserve
-        self._quota: int | None = None
-        self._window_s: float | None = None
-        self._reset_at = math.inf
-        self._reset_is_guess = False
-        self._lowest: float = math.inf
+        self.budgets = [_Budget(reserve) for _ in range(credentials)]
 
-    @property
-    def known(self) -> bool:
-        return self._reset_at < math.inf
+    def soonest(self, now: float) -> tuple[float, int]:
+        """Seconds until a request may go, and with which credential; see `_Budget.delay`.
 
-    def delay(self, now: float) -> float:
-        """Seconds until a request may go; 0 now, infinite if another's answer must come first."""
-        if now < self.blocked_until:
-            return self.blocked_until - now
-        if now >= self._reset_at:
-            self._roll(now)
-        if not self.known:
-            return 0 if self.unlimited or not self.in_flight else math.inf
-        return 0 if self.left - self._held_back() >= 1 else self._reset_at - now
-
-    def learn(self, limit: RateLimit, now: float) -> None:
-        """Takes in what an answer says."""
-        if limit.quota is not None:
-            self._quota, self._window_s = limit.quota, limit.window_s
-        reset_at = now + limit.reset_s
-        if now >= self._reset_at:
-            self._roll(now)
-        # An answer of the window before, overtaken by the reset, says nothing of this one.
-        if self.known and self._window_s and reset_at < self._reset_at - self._window_s / 2:
-            return
-        # The header is an upper bound of the reset, so the lowest holds; a guess gives way.
-        self._reset_at = reset_at if self._reset_is_guess else min(self._reset_at, reset_at)
-        self._reset_is_guess = False
-        self._lowest = min(self._lowest, limit.left)
-        if self.in_flight and self.left < math.inf:
-            # Those in flight may not be counted in the header yet, but they are in ours.
-            self.left = min(self.left, self._lowest)
-        else:
-            self.left = self._lowest - self.in_flight - self.unanswered
-
-    def _roll(self, now: float) -> None:
-        """Opens the next window; what is in flight may still be counted in it."""
-        self._lowest, self.unanswered = math.inf, 0
-        if self._quota is None or not self._window_s:
-            self.left, self._reset_at = math.inf, math.inf
-            return
-        self.left = self._quota - self.in_flight
-        self._reset_at += self._window_s * (1 + (now - self._reset_at) // self._window_s)
-        self._reset_is_guess = True
-
-    def _held_back(self) -> int:
-        return min(int((self._quota or 0) * self._reserve), RESERVE_CAP)
+        Of those that may go at once it is the one with most left: all are spent evenly.
+        """
+        delay, _, _, credential = min(
+            (budget.delay(now), -budget.left, budget.sent, index)
+            for index, budget in enumerate(self.budgets)
+        )
+        return delay, credential
 
     def state(self, now: float) -> BucketState:
         with self.changed:
-            if not self.known:
-                return BucketState(self.sent)
+            sent = sum(budget.sent for budget in self.budgets)
+            known = [budget for budget in self.budgets if budget.known]
+            if not known:
+                return BucketState(sent)
+            quotas = [budget.quota for budget in known if budget.quota is not None]
             return BucketState(
-                self.sent, max(0, int(self.left)), self._quota, max(0.0, self._reset_at - now)
+                sent,
+                left=sum(max(0, int(budget.left)) for budget in known),
+                quota=sum(quotas) or None,
+                reset_s=max(0.0, min(budget.reset_at for budget in known) - now),
             )
+
+
+class _Budget:
+    """The account of one credential in one bucket."""
+
+    def __init__(self, reserve: float) -> None:
+        self.sent = 0
+        self.in_flight = 0
+        self.window = 0
+        self.left: float = math.inf
+        self.lowest: float = math.inf
+        self.quota: int | None = None
+        self.reset_at = math.inf
+        self.unlimited = False
+        self.blocked_until = -math.inf
+        self._reserve = reserve
+        self._window_s: float | None = None
+        self._reset_is_guess = False
+        self._is_shared = False
+
+    @property
+    def known(self) -> bool:
+        return self.reset_at < math.inf
+
+    def delay(self, now: float) -> float:
+        """Seconds until a request may go; 0 now, infinite if another's answer must come first."""
+        self.advance(now)
+        if now < self.blocked_until:
+            return self.blocked_until - now
+        if not self.known:
+            return 0 if self.unlimited or not self.in_flight else math.inf
+        return 0 if self.left - self._held_back() >= 1 else self.reset_at - now
+
+    def charge(self) -> None:
+        """Takes off a request that is about to be sent."""
+        self.sent += 1
+        self.in_flight += 1
+        self.left -= 1
+
+    def advance(self, now: float) -> None:
+        """Opens the next window if this one is over."""
+        if now < self.reset_at:
+            return
+        if self.quota is None or not self._window_s:
+            self._open(math.inf)
+        else:
+            ended = 1 + (now - self.reset_at) // self._window_s
+            self._open(self.reset_at + ended * self._window_s)
+            self._reset_is_guess = True
+
+    def learn(self, limit: RateLimit, now: float, window: int, lowest: float) -> None:
+        """Takes in what an answer says.
+
+        Args:
+            limit: the headers.
+            now: the time.
+            window: the window that the request was charged to.
+            lowest: the lowest number left that was known then.
+        """
+        if limit.quota is not None:
+            self.quota, self._window_s = limit.quota, limit.window_s
+        reset_at = now + limit.reset_s
+        # Within a window what is left only falls: an answer with more is of a later one.
+        if limit.left <= lowest and window < self.window:
+            self.left += 1  # It was in flight when the window was opened, which never saw it.
+            return
+        if limit.left > lowest and window == self.window:
+            self._open(reset_at)
+            self.left -= 1
+        # The header is an upper bound of the reset, so the lowest holds; a guess gives way.
+        self.reset_at = reset_at if self._reset_is_guess else min(self.reset_at, reset_at)
+        self._reset_is_guess = False
+        self.lowest = min(self.lowest, limit.left)
+        # Own requests are taken off when they are sent: what else is missing, others have used.
+        self._is_shared |= limit.left < self.left < math.inf
+        if self.in_flight and self.left < math.inf:
+            self.left = min(self.left, limit.left)
+        else:
+            self.left = self.lowest - self.in_flight
+
+    def _open(self, reset_at: float) -> None:
+        """Begins a window; what is in flight may still be counted in it."""
+        self.window += 1
+        self.lowest = math.inf
+        self.left = math.inf if self.quota is None else self.quota - self.in_flight
+        self.reset_at = reset_at
+        self._reset_is_guess = False
+
+    def _held_back(self) -> int:
+        """What must be left over.
+
+        With others at the same quota a header does not tell whether they or requests still in
+        flight are counted in it, so towards the end fewer and fewer are in flight at once.
+        """
+        reserve = min(int((self.quota or 0) * self._reserve), RESERVE_CAP)
+        return reserve + (self.in_flight if self._is_shared else 0)

@@ -54,8 +54,7 @@ def limits(clock):
 
 
 def send(limits, answer, bucket="api"):
-    limits.acquire(bucket)
-    limits.update(bucket, answer)
+    limits.update(limits.acquire(bucket), answer)
 
 
 def sendable(limits, clock, bucket="api"):
@@ -95,10 +94,10 @@ def test_until_the_first_answer_one_request_is_in_flight():
     limits, sent, answer_now = RateLimits(), [], threading.Event()
 
     def request(number):
-        limits.acquire("api")
+        permit = limits.acquire("api")
         sent.append(number)
         answer_now.wait(5)
-        limits.update("api", headers(400, 100))
+        limits.update(permit, headers(400, 100))
 
     with ThreadPoolExecutor(4) as threads:
         for number in range(4):
@@ -110,8 +109,7 @@ def test_until_the_first_answer_one_request_is_in_flight():
 
 
 def test_an_unanswered_first_request_does_not_open_the_bucket(limits, clock):
-    limits.acquire("api")
-    limits.update("api", None)
+    send(limits, None)
     limits.acquire("api")
     with pytest.raises(AssertionError, match="nobody will bring"):
         limits.acquire("api")
@@ -145,64 +143,82 @@ def test_the_reserve_is_a_share_of_the_quota_within_bounds(limits, clock, quota,
 
 
 def test_requests_of_another_process_are_taken_off_too(limits, clock):
-    for _ in range(2):
+    send(limits, headers(40, "60.0", quota=45))
+    send(limits, headers(11, "60.0", quota=45))
+    assert limits.snapshot()["api"].left == 11
+
+
+def test_with_others_at_the_quota_what_is_in_flight_is_not_sure_to_be_counted_yet(limits, clock):
+    send(limits, headers(40, "60.0", quota=45))
+    send(limits, headers(12, "60.0", quota=45))
+    permits = [limits.acquire("api") for _ in range(6)]
+    with pytest.raises(HasToWait):
+        clock.is_stopped = True
         limits.acquire("api")
-        limits.update("api", headers(40, "60.0", quota=45))
-    limits.acquire("api")
-    limits.update("api", headers(11, "60.0", quota=45))
-    assert sendable(limits, clock) == 11
+    for left, permit in zip((11, 10, 9, 8, 7, 6), permits, strict=True):
+        limits.update(permit, headers(left, "60.0", quota=45))
+    assert sendable(limits, clock) == 3
 
 
 def test_answers_that_overtake_each_other_do_not_raise_the_budget(limits, clock):
     send(limits, headers(20, "60.0", quota=40))
-    for _ in range(3):
-        limits.acquire("api")
-    for left in (17, 19, 18):
-        limits.update("api", headers(left, "60.0", quota=40))
+    permits = [limits.acquire("api") for _ in range(3)]
+    for left, permit in zip((17, 19, 18), permits, strict=True):
+        limits.update(permit, headers(left, "60.0", quota=40))
     assert sendable(limits, clock) == 17
 
 
 def test_requests_in_flight_are_not_counted_twice_once_they_are_answered(limits, clock):
     send(limits, headers(39, "60.0", quota=40))
-    limits.acquire("api")
-    limits.acquire("api")
+    before = [limits.acquire("api") for _ in range(2)]
     clock.now += 60
     # Both are charged to the new window until their answers show that it never saw them.
-    limits.acquire("api")
-    limits.update("api", headers(37, "0.0", quota=40))
-    limits.update("api", headers(38, "0.0", quota=40))
-    limits.update("api", headers(39, "300.0", quota=40))
+    after = limits.acquire("api")
+    assert limits.snapshot()["api"].left == 37
+    for left, permit in zip((37, 38), before, strict=True):
+        limits.update(permit, headers(left, "0.0", quota=40))
+    limits.update(after, headers(39, "300.0", quota=40))
     assert sendable(limits, clock) == 39
 
 
 def test_a_late_answer_of_the_last_window_does_not_drain_the_new_one(limits, clock):
-    send(limits, headers(2, "60.0", quota=40))
-    limits.acquire("api")
-    clock.now += 60
-    limits.acquire("api")
-    limits.update("api", headers(1, "0.0", quota=40))
-    assert sendable(limits, clock) == 40 - 2
+    # Windows so short that whole seconds cannot tell which one an answer is of.
+    send(limits, headers(2, 1, quota=40, window=1))
+    late = limits.acquire("api")
+    clock.now += 1
+    limits.update(limits.acquire("api"), headers(39, 1, quota=40, window=1))
+    limits.update(late, headers(1, 1, quota=40, window=1))
+    assert sendable(limits, clock) == 39
+
+
+def test_an_answer_with_more_left_than_before_is_of_the_next_window(limits, clock):
+    send(limits, headers(3, 20, quota=40))
+    clock.now += 20  # Rounding leaves one second more in which the window may be over.
+    waiting = [limits.acquire("api") for _ in range(2)]
+    limits.update(waiting[1], headers(38, 300, quota=40))
+    assert limits.snapshot()["api"].reset_s == 300
+    limits.update(waiting[0], headers(39, 300, quota=40))
+    assert sendable(limits, clock) == 38
 
 
 def test_a_request_without_answer_counts_as_one_the_server_has_seen(limits, clock):
     send(limits, headers(20, "60.0", quota=40))
-    limits.acquire("api")
-    limits.update("api", None)
+    send(limits, None)
     assert sendable(limits, clock) == 19
 
 
 def test_after_a_penalty_nothing_is_sent_for_its_time(limits, clock):
     send(limits, headers(20, "60.0", quota=40))
-    limits.penalize("api", 7.5)
-    assert limits.acquire("api") == 7.5
-    assert limits.acquire("api") == 0
+    limits.penalize(limits.acquire("api"), 7.5)
+    assert limits.acquire("api").waited_s == 7.5
+    assert limits.acquire("api").waited_s == 0
 
 
 def test_buckets_do_not_wait_for_each_other(limits, clock):
     send(limits, headers(0, "60.0"))
     send(limits, headers(9, "60.0", bucket="resolvers", quota=10), "resolvers")
-    assert limits.acquire("resolvers") == 0
-    assert limits.acquire("api") == 60
+    assert limits.acquire("resolvers").waited_s == 0
+    assert limits.acquire("api").waited_s == 60
 
 
 def test_the_bucket_named_in_the_header_learns_from_it(limits, clock):
@@ -215,6 +231,36 @@ def test_the_snapshot_tells_what_is_left(limits, clock):
     state = limits.snapshot()["api"]
     assert (state.sent, state.left, state.quota, state.reset_s) == (1, 476, 500, 146.0)
     assert str(state) == "476/500 left for 146 s"
+
+
+def test_each_credential_has_a_budget_of_its_own_and_the_fullest_is_spent_first(clock):
+    limits = RateLimits(2, monotonic=clock.monotonic, wait=clock.wait)
+    for left in (5, 8):
+        send(limits, headers(left, "60.0", quota=10))
+    sent = [limits.acquire("api").credential for _ in range(13)]
+    assert sent[:3] == [1, 1, 1]
+    assert Counter(sent) == {0: 5, 1: 8}
+    assert limits.acquire("api").waited_s == 60
+
+
+def test_a_penalty_meets_one_credential_and_the_others_go_on(clock):
+    limits = RateLimits(2, monotonic=clock.monotonic, wait=clock.wait)
+    for _ in range(2):
+        send(limits, headers(9, "60.0", quota=10))
+    limited = limits.acquire("api")
+    limits.penalize(limited, 30)
+    others = [limits.acquire("api") for _ in range(9)]
+    assert {permit.credential for permit in others} == {1 - limited.credential}
+    assert clock.waits == []
+    assert limits.acquire("api").waited_s == 30
+
+
+def test_the_snapshot_sums_over_credentials(clock):
+    limits = RateLimits(2, monotonic=clock.monotonic, wait=clock.wait)
+    send(limits, headers(400, "30.0"))
+    send(limits, headers(476, "146.0"))
+    state = limits.snapshot()["api"]
+    assert (state.sent, state.left, state.quota, state.reset_s) == (2, 876, 1_000, 30.0)
 
 
 def test_after_windows_of_idleness_the_quota_is_full_once(limits, clock):
