@@ -1,7 +1,9 @@
 """The client against a server that answers what each test tells it to."""
 
+import copy
 import gzip
 import logging
+import pickle
 import socket
 import threading
 import time
@@ -327,6 +329,48 @@ def test_a_token_that_cannot_be_one_is_refused_without_being_shown():
     with pytest.raises(errors.BadToken) as caught:
         HubClient("http://127.0.0.1", "hf_a\nb")
     assert "hf_a" not in str(caught.value)
+
+
+def test_one_bad_token_of_several_is_named_by_its_place_alone(hub):
+    hub.replies["/api/x"] = [Reply(), Reply(401)]
+    with client_of(hub, ["hf_good", "hf_bad"]) as client:
+        client.get("/api/x")
+        with pytest.raises(errors.BadToken, match="token 2 of 2") as caught:
+            client.get("/api/x")
+    assert [sent["Authorization"] for _, sent in hub.seen] == ["Bearer hf_good", "Bearer hf_bad"]
+    assert "hf_" not in f"{client!r}{caught.value!r}{caught.value}"
+
+
+def test_a_token_given_twice_counts_once_and_an_empty_one_not_at_all():
+    with HubClient("http://127.0.0.1", ["", "hf_a", " hf_a\n"]) as client:
+        assert repr(client) == "HubClient('http://127.0.0.1', token 2 of 3)"
+    with HubClient("http://127.0.0.1", [""]) as client:
+        assert repr(client) == "HubClient('http://127.0.0.1', anonymous)"
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_client_and_with_it_the_token_is_never_copied(copied):
+    with (
+        HubClient("http://127.0.0.1", TOKEN) as client,
+        pytest.raises(TypeError, match="holds tokens") as caught,
+    ):
+        copied(client)
+    assert TOKEN not in str(caught.value)
+
+
+def test_the_proxy_of_the_environment_is_used_unless_the_host_is_excepted(hub, monkeypatch):
+    hub.replies["/api/x"] = [Reply()]
+    monkeypatch.setenv("http_proxy", hub.url.replace("://", "://someone:s%40cret@"))
+    monkeypatch.setenv("no_proxy", "hub.invalid")
+    with HubClient("http://other.invalid") as client:
+        client.get("/api/x")
+    path, sent = hub.seen[0]
+    assert path == "http://other.invalid/api/x"
+    assert sent["proxy-authorization"] == "Basic c29tZW9uZTpzQGNyZXQ="
+    excepted = HubClient("http://hub.invalid", attempts=1)
+    with excepted, pytest.raises(errors.HubUnreachable):
+        excepted.get("/api/x")
+    assert len(hub.seen) == 1
 
 
 def page(rows, next_url=None):
