@@ -189,12 +189,7 @@ class HubClient:
     @property
     def is_anonymous(self) -> bool:
         """Whether requests go out without a token."""
-        return self._token is None
-
-    @property
-    def requests_of_thread(self) -> int:
-        """Requests that the calling thread has sent."""
-        return getattr(self._of_thread, "requests", 0)
+        return self._credentials == (_ANONYMOUS,)
 
     def close(self) -> None:
         """Closes the connections."""
