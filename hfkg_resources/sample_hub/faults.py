@@ -63,6 +63,26 @@ def too_many_requests_with_retry_after(seconds: int = 1) -> Fault:
     return Fault(status=429, headers={"Retry-After": str(seconds)}, keeps_limit_headers=False)
 
 
+def gated() -> Fault:
+    """A repository that has been closed to this caller since it was listed."""
+    return error(401, {"X-Error-Code": "GatedRepo"})
+
+
+def disabled() -> Fault:
+    """A repository that the Hub has disabled since it was listed; only the message tells."""
+    return error(403, {"X-Error-Message": "Access to this resource is disabled."})
+
+
+def removed_repository() -> Fault:
+    """A repository that is gone, or private: a caller without a token is told neither."""
+    return error(401)
+
+
+def removed() -> Fault:
+    """A collection, paper or account that is gone."""
+    return error(404)
+
+
 def slow(seconds: float) -> Fault:
     """The right answer, late."""
     return Fault(delay_s=seconds)
@@ -89,15 +109,29 @@ def empty_page_with_link() -> Fault:
 
 
 def wrong_type(name: str, value: Any, row: int = 0) -> Fault:
-    """One record of a page (or the only record of an answer) with a value of another type."""
+    """One record of a page (or the only record of an answer) with a value of another type.
+
+    A page that has no such row stays as it is.
+    """
 
     def spoil(body: bytes) -> bytes:
         answer = orjson.loads(body)
-        record = answer[row] if isinstance(answer, list) else answer
-        record[name] = value
+        records = answer[row : row + 1] if isinstance(answer, list) else [answer]
+        for record in records:
+            record[name] = value
         return orjson.dumps(answer)
 
     return Fault(rewrite=spoil)
+
+
+def wrong_answer() -> Fault:
+    """An object where a list belongs, a list where an object does: both empty, both valid JSON."""
+    return Fault(rewrite=lambda body: b"{}" if body.startswith(b"[") else b"[]")
+
+
+def rows_twice() -> Fault:
+    """A page that shows each of its rows twice."""
+    return Fault(rewrite=_on_rows(lambda rows: [*rows, *rows]))
 
 
 def duplicate_row() -> Fault:

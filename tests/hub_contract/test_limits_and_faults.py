@@ -1,10 +1,12 @@
 """Rate limits on every answer, and faults that can be switched on (line 10)."""
 
+import re
 import time
 
 import pytest
 import requests
 
+from hfkg_resources import errors
 from hfkg_resources.sample_hub import faults as kinds
 from hfkg_resources.sample_hub.quotas import FixedWindows, Quotas
 from hfkg_resources.sample_hub.server import create_app, serve
@@ -135,6 +137,39 @@ def test_truncated_json_is_a_complete_answer_that_does_not_parse(ask, faults):
 def test_one_record_can_have_a_value_of_the_wrong_type(ask, faults):
     faults.add("/api/models", kinds.wrong_type("likes", "many", row=2), times=1)
     assert [type(row["likes"]) for row in ask("/api/models").json()[:4]] == [int, int, str, int]
+
+
+def test_a_whole_answer_can_be_of_the_wrong_type(ask, faults):
+    faults.add("/api/", kinds.wrong_answer(), times=2)
+    assert ask("/api/models").json() == {}
+    assert ask("/api/tasks").json() == []
+    assert ask("/api/models").json()
+
+
+def test_a_page_can_show_its_rows_twice(ask, faults):
+    faults.add("/api/models", kinds.rows_twice(), times=1)
+    twice, once = ask("/api/models", limit=10).json(), ask("/api/models", limit=10).json()
+    assert twice == [*once, *once]
+
+
+@pytest.mark.parametrize(
+    ("fault", "gone"),
+    [
+        (kinds.gated(), errors.Gated),
+        (kinds.disabled(), errors.Disabled),
+        (kinds.removed_repository(), errors.NotFound),
+        (kinds.removed(), errors.NotFound),
+    ],
+)
+def test_what_is_withheld_after_it_was_listed_says_so_as_the_hub_does(
+    ask, faults, open_model, fault, gone
+):
+    path = f"/api/models/{open_model['id']}"
+    faults.add(re.escape(path), fault, times=1)
+    answer = ask(path)
+    refusal = errors.refusal(answer.status_code, answer.headers, url=path, sent_token=False)
+    assert type(refusal) is gone
+    assert ask(path).status_code == 200
 
 
 def test_an_empty_page_links_to_the_page_that_was_asked_for(ask, faults, day):
