@@ -1,6 +1,7 @@
 """Every call of the crawl × every fault of the sample Hub: what becomes of the tables.
 
-    .venv/bin/python -m benchmarks.crawl_faults [--jobs 2] [--endpoint likers] [--fault slow]
+    .venv/bin/python -m benchmarks.crawl_faults [--repositories 300] [--jobs 2]
+        [--endpoint likers] [--fault slow] [--strength lasting]
 
 Each cell crawls the sample Hub from an empty store while one call meets one fault, passing (twice
 per address struck, then the right answer) or lasting, and is set beside an undisturbed crawl (see
@@ -46,7 +47,7 @@ from hfkg_resources.sample_hub.world import World
 
 REPOSITORIES = 300
 DAY = date(2026, 11, 24)
-PAGE = 10
+PAGE = 5
 READ_TIMEOUT_S = 1.0
 ATTEMPTS = 4
 STRIKES = 2
@@ -279,6 +280,7 @@ class Rig:
 
     Args:
         setup: a key of `SETUPS`.
+        repositories: size of the sample Hub.
     """
 
     SETUPS: Mapping[str, tuple[str, bool]] = {
@@ -288,8 +290,9 @@ class Rig:
     }
     """Scope, and whether the Hub answers the pinned address of a README."""
 
-    def __init__(self, setup: str) -> None:
+    def __init__(self, setup: str, repositories: int = REPOSITORIES) -> None:
         self._setup = setup
+        self._repositories = repositories
         self._open()
 
     def _open(self) -> None:
@@ -298,7 +301,7 @@ class Rig:
         self._faults = Faults()
         scope, pinned = self.SETUPS[self._setup]
         app = create_app(
-            World(repositories=REPOSITORIES),
+            World(repositories=self._repositories),
             today=DAY,
             window_s=0.1,
             faults=self._faults,
@@ -320,10 +323,10 @@ class Rig:
         """Crawls while the cell's call meets its fault, then once more without."""
         endpoint, kind = ENDPOINTS[cell.endpoint], FAULTS[cell.fault]
         struck = self._struck(endpoint)
-        self._faults.clear()
+        unread = self._unread(endpoint, struck)
         self._empty_store()
         self._switch_on(endpoint, kind, struck, cell.strength)
-        outcome = self._disturbed(cell, endpoint, kind, struck)
+        outcome = self._disturbed(cell, kind, unread)
         self._faults.clear()
         if outcome.verdict == "hung":  # its threads may go on: nothing here is to be trusted
             self._stack.close()
@@ -342,9 +345,7 @@ class Rig:
             return [f"repeated without the fault: {_told(error)}"]
         return [f"repeated without the fault, rows differ: {dict(left)}"] if left else []
 
-    def _disturbed(
-        self, cell: Cell, endpoint: Endpoint, kind: Kind, struck: Sequence[str]
-    ) -> Outcome:
+    def _disturbed(self, cell: Cell, kind: Kind, unread: Mapping[str, set[str]]) -> Outcome:
         started = time.monotonic()
         try:
             crawled = self._crawl()
@@ -357,7 +358,7 @@ class Rig:
             "gap",
             lost=crawled.lost() - self.truth.lost(),
             differences=differences(self.truth, crawled),
-            objections=objections(self.truth, crawled, self._unread(endpoint, struck)),
+            objections=objections(self.truth, crawled, unread),
             seconds=time.monotonic() - started,
         )
         must_heal = kind.is_harmless or (kind.heals and cell.strength == "passing")
@@ -523,10 +524,10 @@ def _start_worker() -> None:
     small_crawls().__enter__()  # for as long as the process lives
 
 
-def _work(cell: Cell) -> Outcome:
+def _work(repositories: int, cell: Cell) -> Outcome:
     setup = ENDPOINTS[cell.endpoint].setup
     if setup not in _rigs:
-        _rigs[setup] = Rig(setup)
+        _rigs[setup] = Rig(setup, repositories)
     return _rigs[setup].try_cell(cell)
 
 
@@ -539,6 +540,7 @@ def quiet() -> None:
 def main() -> None:
     """Tries the cells and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repositories", type=int, default=REPOSITORIES, help="of the sample Hub")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--endpoint", help="only endpoints whose name holds this")
     parser.add_argument("--fault", help="only faults whose name holds this")
@@ -554,13 +556,14 @@ def main() -> None:
     outcomes = []
     # Spawned: a forked process would share the server's locks in whatever state they are.
     with ProcessPoolExecutor(options.jobs, get_context("spawn"), _start_worker) as pool:
-        for outcome in pool.map(_work, cells):
+        for outcome in pool.map(functools.partial(_work, options.repositories), cells):
             outcomes.append(outcome)
             print(f"{outcome.cell}: {outcome}", file=sys.stderr, flush=True)
     print(table_of(outcomes), end="\n\n")
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     counts = {name: verdicts[name] for name in ("complete", "gap", "killed", "hung", "wrong")}
-    print(json.dumps({"cells": len(outcomes), **counts}))
+    figures = {"repositories": options.repositories, "cells": len(outcomes), **counts}
+    print(json.dumps(figures))
     if not all(outcome.is_sound for outcome in outcomes):
         sys.exit(1)
 

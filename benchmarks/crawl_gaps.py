@@ -13,8 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from hfkg_resources.crawl_journal import RecordTable, StageJournal
-
 KEYS: Mapping[str, tuple[str, ...]] = {
     "tasks": ("id",),
     "tags": ("kind", "type", "id"),
@@ -36,19 +34,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 WALKS = ("models", "datasets", "spaces", "collections", "papers")
 """Tables, and stages of the same name, that come from a listing."""
 
-UNITS: Mapping[str, str] = {
-    "tasks": "/api/tasks",
-    "tags": "{kind}",
-    "likers": "{repo_kind}:{repo_id}",
-    "followers": "{kind}:{name}",
-    "members": "{org}",
-    "aliases": "{kind}:{id}",
-    "accounts": "{name}",
-    "collections": "{slug}",
-    **dict.fromkeys(("papers", "model_cards", "dataset_cards"), "{id}"),
-}
-"""The unit of work that gives a row."""
-
 DETAILS = {"collection_details": "collections", "paper_details": "papers"}
 """Stages that do not bear the name of their table."""
 
@@ -69,14 +54,14 @@ class Gap:
         stage: where.
         kind: `failed`, `missing` or `set_aside`.
         unit: the unit of work; None for a record of a listing.
-        reason: why.
+        status: what the ledger says of the unit.
         excerpt: the beginning of a record set aside.
     """
 
     stage: str
     kind: str
     unit: str | None
-    reason: str
+    status: str = ""
     excerpt: str = ""
 
     @property
@@ -92,7 +77,7 @@ class Crawled:
     Attributes:
         tables: rows of each raw table by key, as often as they are there.
         coverage: `hub/coverage` by stage.
-        gaps: what the journals say is lacking.
+        gaps: what `hub/ledger` and `hub/set_aside` say is lacking.
         check_passed: whether `nothing_lost` passed.
     """
 
@@ -103,21 +88,19 @@ class Crawled:
 
     @classmethod
     def read(cls, root: Path, day: str, *, check_passed: bool) -> "Crawled":
-        """Reads the store and the journals below `root`."""
+        """Reads the store below `root`."""
         coverage = _read(root, "coverage", day).to_dicts()
         return cls(
             tables={table: _by_key(_read(root, table, day), key) for table, key in KEYS.items()},
             coverage={row["stage"]: row for row in coverage},
-            gaps=list(_read_gaps(root / ".crawl" / day)),
+            gaps=list(_read_gaps(root, day)),
             check_passed=check_passed,
         )
 
     def lost(self) -> Counter[str]:
         """How much `hub/coverage` counts as failed, missing and set aside."""
         kinds = ("failed", "missing", "set_aside")
-        return Counter(
-            {kind: sum(row[kind] for row in self.coverage.values()) for kind in kinds}
-        )
+        return Counter({kind: sum(row[kind] for row in self.coverage.values()) for kind in kinds})
 
     def ids(self, table: str) -> set[Any]:
         """The first key column of a table."""
@@ -136,15 +119,13 @@ def _by_key(frame: pl.DataFrame, key: tuple[str, ...]) -> dict[Key, list[Row]]:
     return rows
 
 
-def _read_gaps(journals: Path) -> Iterator[Gap]:
-    for folder in sorted({path.parent for path in journals.rglob("shard-*.json")}):
-        stage, journal = folder.parent.name, StageJournal(folder, RecordTable(()))
-        for kind, frame in (("failed", journal.failures()), ("missing", journal.missing())):
-            for unit, _, reason in frame.iter_rows():
-                yield Gap(stage, kind, unit, reason)
-        for row in journal.set_aside().iter_rows(named=True):
-            reason = f"{row['column']}: {row['got']} for {row['expected']}"
-            yield Gap(stage, "set_aside", row["unit"], reason, row["excerpt"])
+def _read_gaps(root: Path, day: str) -> Iterator[Gap]:
+    for row in _read(root, "ledger", day).iter_rows(named=True):
+        if row["status"] != "ok":
+            kind = "failed" if row["status"] == "failed" else "missing"
+            yield Gap(row["stage"], kind, row["unit"], row["status"])
+    for row in _read(root, "set_aside", day).iter_rows(named=True):
+        yield Gap(row["stage"], "set_aside", row["unit"], excerpt=row["excerpt"])
 
 
 def differences(truth: Crawled, crawled: Crawled) -> Counter[str]:
@@ -156,9 +137,7 @@ def differences(truth: Crawled, crawled: Crawled) -> Counter[str]:
     return +found
 
 
-def objections(
-    truth: Crawled, crawled: Crawled, unread: Mapping[str, Set[str]]
-) -> list[str]:
+def objections(truth: Crawled, crawled: Crawled, unread: Mapping[str, Set[str]]) -> list[str]:
     """What is wrong with a crawl: differences that no gap explains, gaps that are not counted.
 
     Args:
@@ -171,20 +150,48 @@ def objections(
 
 
 class _Judge:
-    def __init__(
-        self, truth: Crawled, crawled: Crawled, unread: Mapping[str, Set[str]]
-    ) -> None:
+    def __init__(self, truth: Crawled, crawled: Crawled, unread: Mapping[str, Set[str]]) -> None:
         self._truth, self._crawled, self._unread = truth, crawled, unread
         self._unfetched = {
-            (gap.table, _unit_name(gap)): gap.reason
+            (gap.table, gap.unit): gap.status
             for gap in crawled.gaps
             if gap.kind in ("failed", "missing")
         }
         self._set_aside = Counter(
-            (gap.table, _unit_name(gap)) for gap in crawled.gaps if gap.kind == "set_aside"
+            (gap.table, gap.unit) for gap in crawled.gaps if gap.kind == "set_aside"
         )
         self._mentioned = set(_mentioned(crawled))
         self._names = set(_names(crawled))
+        self._stable = {
+            (table[:-1], row["id"]): row["_id"]
+            for table in ("models", "datasets", "spaces")
+            for row in _rows(truth, table)
+        }
+
+    def _unit(self, table: str, row: Row) -> str | None:
+        """The unit of work that gives a row."""
+        match table:
+            case "tasks":
+                return "/api/tasks"
+            case "tags":
+                return str(row["kind"])
+            case "likers":
+                return self._stable[row["repo_kind"], row["repo_id"]]
+            case "model_cards" | "dataset_cards":
+                return self._stable[table.removesuffix("_cards"), row["id"]]
+            case "collections":
+                return str(row["slug"][-24:])
+            case "accounts":
+                return str(row["name"])
+            case "followers":
+                return f"{row['kind']}:{row['name']}"
+            case "members":
+                return str(row["org"])
+            case "aliases":
+                return f"{row['kind']}:{row['id']}"
+            case "papers":
+                return str(row["id"])
+        return None
 
     # -- rows -----------------------------------------------------------------------------------
 
@@ -209,7 +216,7 @@ class _Judge:
         return None if self._is_changed_for_a_reason(table, true[0], found[0]) else "wrong"
 
     def _is_absent_for_a_reason(self, table: str, row: Row) -> bool:
-        unit = _unit_of(table, row)
+        unit = self._unit(table, row)
         if table != "collections" and (table, unit) in self._unfetched:
             return True
         if self._set_aside[table, unit]:
@@ -248,16 +255,23 @@ class _Judge:
         return name in self._truth.ids(listed) and name not in self._crawled.ids(listed)
 
     def _is_changed_for_a_reason(self, table: str, true: Row, found: Row) -> bool:
-        reason = self._unfetched.get((table, _unit_of(table, found)))
+        unit = self._unit(table, true)
+        status = self._unfetched.get((table, unit))
         match table:
             case "model_cards" | "dataset_cards":
-                return found["text"] is None and found["status"] == reason
+                return found["text"] is None and found["status"] == status
+            case "accounts":
+                # Told by an overview, where the rows that told of it before are a gap, or reverse.
+                same = ("name", "kind", "_id", "fullname")
+                return self._lacks_mention(true["name"]) and all(
+                    true[name] == found[name] for name in same
+                )
             case "aliases":
                 is_gone = found["via"] == "missing" and found["canonical_id"] is None
                 is_same = found["canonical_id"] == true["canonical_id"]
-                return (is_gone and reason is not None) or (is_same and self._is_sound_alias(found))
+                return (is_gone and status is not None) or (is_same and self._is_sound_alias(found))
             case "collections":
-                has_gap = reason is not None or self._set_aside[table, found["slug"]] > 0
+                has_gap = status is not None or self._set_aside[table, unit] > 0
                 shown = {item["_id"] for item in found["items"]}
                 own = ("items", "is_complete")
                 return (
@@ -268,13 +282,23 @@ class _Judge:
                 )
         return False
 
+    def _lacks_mention(self, name: str) -> bool:
+        """Whether rows that name an account are absent."""
+        return any(
+            name in (row.get("user"), row.get("owner_name"), *_names_in(row))
+            for table in ("likers", "collections")
+            for key, rows in self._truth.tables[table].items()
+            for row in rows
+            if key not in self._crawled.tables[table]
+        )
+
     def _too_many_absent(self) -> Iterator[str]:
         """A record set aside stands for one row, not for all rows of its unit."""
         absent: Counter[tuple[str, str | None]] = Counter()
-        for table in set(UNITS) - set(WALKS):
+        for table in KEYS.keys() - set(WALKS):
             for key, rows in self._truth.tables[table].items():
                 if key not in self._crawled.tables[table]:
-                    absent[table, _unit_of(table, rows[0])] += 1
+                    absent[table, self._unit(table, rows[0])] += 1
         for unit, aside in self._set_aside.items():
             if unit not in self._unfetched and absent[unit] > aside:
                 yield f"{unit}: {absent[unit]} rows absent, {aside} records set aside"
@@ -285,8 +309,7 @@ class _Judge:
         recorded = Counter((gap.stage, gap.kind) for gap in self._crawled.gaps)
         for stage, row in self._crawled.coverage.items():
             for kind in ("failed", "missing", "set_aside"):
-                # The failure of a walk is no unit of its journal.
-                if row[kind] != recorded[stage, kind] and not (stage in WALKS and kind == "failed"):
+                if row[kind] != recorded[stage, kind]:
                     yield f"{stage}: {row[kind]} {kind} counted, {recorded[stage, kind]} recorded"
         if self._crawled.check_passed and any(map(self._is_lossy, self._crawled.coverage)):
             yield "nothing_lost passes although much is lost"
@@ -302,17 +325,6 @@ class _Judge:
 
     def _has_failed(self, stage: str) -> bool:
         return stage in self._crawled.coverage and self._crawled.coverage[stage]["failed"] > 0
-
-
-def _unit_of(table: str, row: Row) -> str | None:
-    return UNITS[table].format_map(row) if table in UNITS else None
-
-
-def _unit_name(gap: Gap) -> str | None:
-    """An account's unit bears what was known of its kind."""
-    if gap.table == "accounts" and gap.unit is not None:
-        return gap.unit.partition(":")[2]
-    return gap.unit
 
 
 def _rows(crawled: Crawled, *tables: str) -> Iterator[Row]:
@@ -340,7 +352,13 @@ def _names(crawled: Crawled) -> Iterator[str]:
         yield row["author"] or row["id"].partition("/")[0]
     for row in _rows(crawled, "collections"):
         yield row["owner_name"]
+        yield from _names_in(row)
     for row in _rows(crawled, "papers"):
         yield from (author["user"] for author in row["authors"])
     for row in _rows(crawled, "likers"):
         yield row["user"]
+
+
+def _names_in(row: Row) -> Iterator[str]:
+    """The accounts that a collection's listing row shows."""
+    yield from (account["name"] for account in row.get("accounts") or ())

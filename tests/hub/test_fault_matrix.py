@@ -15,10 +15,10 @@ CELLS = [
     Cell("model tags", "wrong answer", "passing"),
     Cell("dataset tags", "redirect loop", "lasting"),
     Cell("models, first page", "429", "passing"),
-    Cell("models, later pages", "wrong field", "lasting"),
+    Cell("models, later pages", "empty page", "passing"),
     Cell("datasets, later pages", "row on two pages", "lasting"),
-    Cell("spaces, later pages", "empty page", "passing"),
-    Cell("collections, later pages", "503", "passing"),
+    Cell("spaces, later pages", "wrong field", "lasting"),
+    Cell("collections, later pages", "503", "lasting"),
     Cell("collection", "504", "lasting"),
     Cell("papers, later pages", "429 Retry-After", "passing"),
     Cell("paper", "removed", "lasting"),
@@ -40,7 +40,7 @@ def rigs():
     """Makes each sample Hub once, with its undisturbed crawl."""
     made = {}
     with small_crawls():
-        yield lambda setup: made.get(setup) or made.setdefault(setup, Rig(setup))
+        yield lambda setup: made.get(setup) or made.setdefault(setup, Rig(setup, 100))
         for rig in made.values():
             rig.__exit__()
 
