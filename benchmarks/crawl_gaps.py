@@ -301,7 +301,8 @@ class _Judge:
                     absent[table, self._unit(table, rows[0])] += 1
         for unit, aside in self._set_aside.items():
             if unit not in self._unfetched and absent[unit] > aside:
-                yield f"{unit}: {absent[unit]} rows absent, {aside} records set aside"
+                name = "/".join(map(str, unit))
+                yield f"{name}: {absent[unit]} rows absent, {aside} records set aside"
 
     # -- counts ---------------------------------------------------------------------------------
 
