@@ -188,7 +188,7 @@ FAULTS = {
     "429 bare": _anywhere(hub_faults.too_many_requests_without_headers),
     "429 Retry-After": _anywhere(hub_faults.too_many_requests_with_retry_after, 0),
     **{str(status): _anywhere(hub_faults.error, status) for status in (500, 502, 503, 504)},
-    "slow": _anywhere(hub_faults.slow, 1.5 * READ_TIMEOUT_S),
+    "slow": _anywhere(hub_faults.slow, 10 * READ_TIMEOUT_S),
     "cut": _anywhere(hub_faults.cut_connection),
     "half JSON": _where(_is_json, lambda _: hub_faults.truncated_json()),
     "wrong field": _where(
@@ -346,7 +346,7 @@ class Rig:
         return [f"repeated without the fault, rows differ: {dict(left)}"] if left else []
 
     def _disturbed(self, cell: Cell, kind: Kind, unread: Mapping[str, set[str]]) -> Outcome:
-        started = time.monotonic()
+        started, met_before = time.monotonic(), self._faults.met
         try:
             crawled = self._crawl()
         except Hung as error:
@@ -361,11 +361,11 @@ class Rig:
             objections=objections(self.truth, crawled, unread),
             seconds=time.monotonic() - started,
         )
-        must_heal = kind.is_harmless or (kind.heals and cell.strength == "passing")
         if not outcome.differences:
             outcome.verdict = "complete"
-        elif must_heal:
-            outcome.objections.append("what passes must leave no gap")
+        if self._faults.met == met_before:
+            outcome.objections.append("no request met the fault")
+        outcome.objections += _not_as_expected(kind, cell.strength, outcome.verdict)
         if outcome.objections:
             outcome.verdict = "wrong"
         return outcome
@@ -454,6 +454,14 @@ class Rig:
         return Crawled.read(self._root, day, check_passed=passed["nothing_lost"])
 
 
+def _not_as_expected(kind: Kind, strength: str, verdict: str) -> Iterator[str]:
+    if kind.is_harmless or (kind.heals and strength == "passing"):
+        if verdict != "complete":
+            yield "what passes must leave no gap"
+    elif kind.heals and verdict == "complete":
+        yield "what lasts must leave a gap"
+
+
 def _where_threads_are() -> str:
     """The innermost own frames of all threads, with the number of threads at each."""
     places = Counter(
@@ -518,10 +526,13 @@ def _sign(outcome: Outcome) -> str:
 _rigs: dict[str, Rig] = {}
 """Of this process, by setup."""
 
+_to_the_end = contextlib.ExitStack()
+"""What a worker process keeps as long as it lives."""
+
 
 def _start_worker() -> None:
     quiet()
-    small_crawls().__enter__()  # for as long as the process lives
+    _to_the_end.enter_context(small_crawls())
 
 
 def _work(repositories: int, cell: Cell) -> Outcome:

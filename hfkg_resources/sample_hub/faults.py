@@ -182,9 +182,13 @@ class Faults:
 
     Args:
         seed: of the draws for faults with a probability.
+
+    Attributes:
+        met: number of requests that met a fault.
     """
 
     def __init__(self, seed: int = 0) -> None:
+        self.met = 0
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
@@ -219,5 +223,6 @@ class Faults:
                     continue
                 if rule.probability >= 1 or self._random.random() < rule.probability:
                     rule.left -= 1
+                    self.met += 1
                     return rule.fault
         return None

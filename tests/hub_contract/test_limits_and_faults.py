@@ -85,7 +85,9 @@ def test_a_window_starts_with_the_first_request_after_the_last_one_ended():
 @pytest.mark.parametrize("code", [500, 502, 503, 504])
 def test_a_server_error_strikes_as_often_as_told(ask, faults, code):
     faults.add("/api/tasks", kinds.error(code), times=2)
+    before = faults.met
     assert [ask("/api/tasks").status_code for _ in range(3)] == [code, code, 200]
+    assert faults.met - before == 2
 
 
 def test_429_can_come_with_the_reset_without_anything_or_with_retry_after(ask, faults):
