@@ -1,0 +1,313 @@
+"""A crawl killed, out of disk or stopped from the UI loses nothing and makes nothing twice.
+
+The short form of `benchmarks/crawl_interruptions.py`: few kills at fixed seeds, a small sample Hub.
+"""
+
+import json
+import logging
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmarks.crawl_interruptions import (
+    LARGE_DISK,
+    REPOSITORY,
+    Interruptions,
+    NoSmallDisk,
+    differences,
+    small_disk,
+    stage_of,
+    tables,
+    torn_files,
+    used,
+)
+from hfkg_resources.sample_hub.faults import Faults, slow
+from hfkg_resources.sample_hub.server import create_app, serve
+
+MOST_TWICE = 0.02
+"""Share of requests that one interruption may cost."""
+
+WORKERS = 4
+PROMPT_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+@pytest.fixture(scope="module")
+def faults():
+    faults = Faults()
+    faults.add("", slow(0.005))  # a round trip: requests are under way at any moment
+    return faults
+
+
+@pytest.fixture(scope="module")
+def crawls(world, faults, tmp_path_factory):
+    with serve(create_app(world, faults=faults)) as server:
+        yield Interruptions(server, tmp_path_factory.mktemp("stores"), WORKERS)
+
+
+@pytest.fixture(scope="module")
+def alone(crawls):
+    """The crawl without interruption that all others must equal."""
+    alone = crawls.undisturbed()
+    assert len(alone.tables) > 12
+    assert not {stage for stage in alone.stages if stage.startswith("/")}, "stages without a name"
+    return alone
+
+
+def assert_as_if_nothing_had_been(outcome):
+    log.info("%s: %d requests twice, %.2f %%", outcome.struck, outcome.twice, 100 * outcome.share)
+    assert outcome.differences == {}
+    assert outcome.torn == []
+    assert outcome.share < MOST_TWICE, f"{outcome.twice} requests twice, struck: {outcome.struck}"
+
+
+# -- the comparison itself
+
+
+def test_the_comparison_counts_rows_lost_doubled_and_changed_but_not_their_order():
+    table = pl.DataFrame({"id": ["a", "b", "c"], "items": [[{"n": 1}], [], None]})
+    assert differences({"t": table}, {"t": table.reverse()}) == {}
+    assert differences({"t": table}, {"t": table.head(2)}) == {"t": 1}
+    assert differences({"t": table}, {"t": pl.concat([table, table.head(1)])}) == {"t": 1}
+    changed = table.with_columns(items=pl.lit([{"n": 2}]))
+    assert differences({"t": table}, {"t": changed}) == {"t": 6}
+
+
+def test_the_comparison_notices_tables_that_are_not_there_and_other_types():
+    table = pl.DataFrame({"n": [1, 2]})
+    assert differences({"t": table}, {}) == {"t": 2}
+    assert differences({"t": table.clear()}, {}) == {"t": 1}
+    assert differences({"t": table}, {"t": table.cast(pl.Int32)}) == {"t": 4}
+
+
+def test_a_torn_file_is_found(tmp_path):
+    table = pl.DataFrame({"n": range(1_000)})
+    (tmp_path / ".crawl").mkdir()
+    table.write_parquet(tmp_path / ".crawl" / "whole.parquet")
+    assert torn_files(tmp_path) == []
+    whole = (tmp_path / ".crawl" / "whole.parquet").read_bytes()
+    (tmp_path / ".crawl" / "torn.parquet").write_bytes(whole[: len(whole) // 2])
+    (torn,) = torn_files(tmp_path)
+    assert torn.startswith(".crawl/torn.parquet")
+
+
+# -- SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(3))
+def test_a_crawl_killed_at_a_random_moment_ends_as_if_it_had_not_been(crawls, alone, number):
+    moment = alone.moments(kills=3, seed=7)[number]
+    assert_as_if_nothing_had_been(crawls.killed_once(f"kill-{number}", moment, alone))
+
+
+@pytest.mark.slow
+def test_a_crawl_killed_again_and_again_ends_as_if_it_had_not_been(crawls, alone):
+    assert_as_if_nothing_had_been(crawls.killed("chain", alone.chain(5), alone))
+
+
+# -- a full disk
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk's folder, and what changes its size in bytes."""
+    folder = tmp_path / "disk"
+    try:
+        with small_disk(folder, 1 << 16) as resize:
+            yield folder, resize
+    except NoSmallDisk as reason:
+        pytest.skip(f"no small disk can be mounted here: {reason}")
+
+
+@pytest.mark.slow
+def test_a_full_disk_fails_the_run_in_one_line_and_with_room_the_crawl_goes_on(
+    crawls, alone, disk, tmp_path
+):
+    folder, resize = disk
+    root, since = folder / "data", len(crawls.lines)
+    resize(used(crawls.folder / "undisturbed") // 2)
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-m", "hfkg_assets.cli", "run", "--job", "snapshot", "--date", crawls.day],
+        env=crawls.environment(root) | {"DAGSTER_HOME": str(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert run.returncode == 1
+    line = run.stderr.rstrip().splitlines()[-1]
+    assert re.fullmatch(r"hfkg: \w+: .*No space left on device.*", line), line
+    assert tables(root, crawls.day).keys() < alone.tables.keys()
+    crawls.settle()
+    torn = torn_files(root)
+    resize(LARGE_DISK)
+    crawls.finish(root)
+    assert_as_if_nothing_had_been(crawls.outcome(root, since, alone, [{"full disk"}], torn))
+
+
+@pytest.mark.slow
+def test_a_file_over_the_limit_fails_the_crawl_and_without_the_limit_it_goes_on(crawls, alone):
+    """A disk that takes no more, where none can be mounted."""
+    root, since = crawls.folder / "limited", len(crawls.lines)
+    files = (crawls.folder / "undisturbed" / "hub").rglob("*.parquet")
+    limit = max(path.stat().st_size for path in files) // 2
+    with pytest.raises(RuntimeError, match="File too large"):
+        crawls.finish(root, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert tables(root, crawls.day).keys() < alone.tables.keys()
+    crawls.settle()
+    torn = torn_files(root)
+    crawls.finish(root)
+    assert_as_if_nothing_had_been(crawls.outcome(root, since, alone, [{"file limit"}], torn))
+
+
+# -- a stop from the UI
+
+LAUNCH = """
+mutation Launch($params: ExecutionParams!) {
+  launchPipelineExecution(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { id } }
+    ... on PythonError { message }
+  }
+}
+"""
+
+# What the button "Terminate" of a run sends.
+TERMINATE = """
+mutation Terminate($runIds: [String!]!, $terminatePolicy: TerminateRunPolicy) {
+  terminateRuns(runIds: $runIds, terminatePolicy: $terminatePolicy) {
+    ... on TerminateRunsResult {
+      terminateRunResults { __typename ... on TerminateRunFailure { message } }
+    }
+    ... on PythonError { message }
+  }
+}
+"""
+
+STATUS = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+
+
+class DagsterDev:
+    """`dagster dev` on loopback with a home of its own."""
+
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        home.mkdir()
+        shutil.copy(REPOSITORY / "dagster.yaml", home)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/graphql"
+        self.log = (home / "dev.log").open("wb")
+        self.process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("dagster"), "dev",
+                "-w", REPOSITORY / "workspace.yaml", "-h", "127.0.0.1", "-p", str(port),
+            ],
+            env=environment | {"DAGSTER_HOME": str(home)},
+            cwd=home, stdout=self.log, stderr=self.log, start_new_session=True,
+            # A process started in the background may ignore SIGINT, which is how dev is stopped.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    def ask(self, query: str, **variables: object) -> dict:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found = json.load(answer)
+        assert "errors" not in found, found
+        return found["data"]
+
+    def wait_for(self, what, seconds, condition):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, "dagster dev ended"
+            try:
+                if found := condition():
+                    return found
+            except OSError:  # it does not listen yet
+                pass
+            time.sleep(0.2)
+        raise AssertionError(f"no {what} within {seconds} s")
+
+    def launch(self, assets, day) -> str:
+        """Launches a run of assets for a day; returns its id."""
+        launched = self.ask(
+            LAUNCH,
+            params={
+                "selector": {
+                    "repositoryName": "__repository__",
+                    "repositoryLocationName": "hfkg",
+                    "pipelineName": "__ASSET_JOB",
+                    "assetSelection": [{"path": path} for path in assets],
+                    "assetCheckSelection": [],
+                },
+                "mode": "default",
+                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day}]},
+            },
+        )["launchPipelineExecution"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["id"]
+
+    def end_of(self, run_id, seconds) -> str:
+        """The status in which a run ends."""
+
+        def ended():
+            status = self.ask(STATUS, id=run_id)["runOrError"]["status"]
+            return status if status in ENDED else None
+
+        return self.wait_for("end of the run", seconds, ended)
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.log.close()
+
+
+@pytest.fixture
+def dev(crawls, tmp_path):
+    dev = DagsterDev(tmp_path / "home", crawls.environment(tmp_path / "data"))
+    try:
+        yield dev
+    finally:
+        dev.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.ui
+def test_a_crawl_stopped_from_the_ui_is_canceled_soon_and_launched_again_it_goes_on(
+    crawls, alone, dev, tmp_path
+):
+    nodes = dev.wait_for(
+        "asset graph", 240,
+        lambda: dev.ask("{ assetNodes { assetKey { path } groupName } }")["assetNodes"],
+    )  # fmt: skip
+    hub = [node["assetKey"]["path"] for node in nodes if node["groupName"] == "hub"]
+    root, since = tmp_path / "data", len(crawls.lines)
+    stopped = dev.launch(hub, crawls.day)
+    half = since + len(alone.stages) // 2
+    dev.wait_for("half of the crawl", 120, lambda: len(crawls.lines) >= half)
+    during = {stage_of(crawls.lines[-1])}
+    result = dev.ask(TERMINATE, runIds=[stopped], terminatePolicy="SAFE_TERMINATE")
+    (one,) = result["terminateRuns"]["terminateRunResults"]
+    assert one["__typename"] == "TerminateRunSuccess", one
+    assert dev.end_of(stopped, PROMPT_S) == "CANCELED"
+    crawls.settle()
+    assert len(crawls.lines) - since < len(alone.stages), "it was not stopped"
+    torn = torn_files(root)
+    assert dev.end_of(dev.launch(hub, crawls.day), 240) == "SUCCESS"
+    assert_as_if_nothing_had_been(crawls.outcome(root, since, alone, [during], torn))
