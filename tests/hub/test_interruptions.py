@@ -34,11 +34,15 @@ from benchmarks.crawl_interruptions import (
 )
 from hfkg_resources.sample_hub.faults import Faults, slow
 from hfkg_resources.sample_hub.server import create_app, serve
+from hfkg_resources.sample_hub.world import World
+from hfkg_resources.warehouse import Warehouse
 
 MOST_TWICE = 0.02
 """Share of requests that one interruption may cost."""
 
-WORKERS = 4
+REPOSITORIES, WORKERS = 500, 2
+"""Few threads: all that is under way may be lost, in each of the tables crawled side by side."""
+
 PROMPT_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -52,8 +56,9 @@ def faults():
 
 
 @pytest.fixture(scope="module")
-def crawls(world, faults, tmp_path_factory):
-    with serve(create_app(world, faults=faults)) as server:
+def crawls(faults, tmp_path_factory):
+    app = create_app(World(repositories=REPOSITORIES), faults=faults)
+    with serve(app) as server:
         yield Interruptions(server, tmp_path_factory.mktemp("stores"), WORKERS)
 
 
@@ -130,6 +135,20 @@ def disk(tmp_path):
             yield folder, resize
     except NoSmallDisk as reason:
         pytest.skip(f"no small disk can be mounted here: {reason}")
+
+
+def test_a_table_that_does_not_fit_on_the_disk_says_so_whichever_part_of_it_does_not(disk):
+    folder, resize = disk
+    columns = {f"column_{number}": pl.int_range(2_000).hash(number) for number in range(30)}
+    table, store = pl.select(**columns), Warehouse(root=str(folder / "data"))
+    resize(LARGE_DISK)
+    needed = store.write("hub/t", "2026-01-01", table).stat().st_size
+    shutil.rmtree(store.root)
+    for size in range(4_096, needed, max(4_096, needed // 50)):
+        resize(size)
+        with pytest.raises(OSError, match="No space left on device"):
+            store.write("hub/t", "2026-01-01", table)
+        assert used(folder) == 0
 
 
 @pytest.mark.slow
