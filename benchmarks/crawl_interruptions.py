@@ -494,7 +494,9 @@ def main() -> None:
     parser.add_argument("--chain", type=int, default=10, help="kills of one crawl in a row")
     parser.add_argument("--disks", type=int, default=5, help="sizes of a disk that is too small")
     parser.add_argument("--repositories", type=int, default=1_500)
-    parser.add_argument("--workers", type=int, default=16)
+    # All that is under way at a kill may be lost, in each of the tables crawled side by side; that
+    # is to be little beside so few requests.
+    parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     faults = Faults()
