@@ -24,6 +24,7 @@ from benchmarks.crawl_interruptions import (
     LARGE_DISK,
     REPOSITORY,
     Interruptions,
+    Moment,
     NoSmallDisk,
     differences,
     small_disk,
@@ -32,9 +33,13 @@ from benchmarks.crawl_interruptions import (
     torn_files,
     used,
 )
+from hfkg_resources.crawl_journal import StageJournal, Step, crawl_walk
+from hfkg_resources.hub_client import HubClient
+from hfkg_resources.record_table import RecordTable
 from hfkg_resources.sample_hub.faults import Faults, slow
 from hfkg_resources.sample_hub.server import create_app, serve
 from hfkg_resources.sample_hub.world import World
+from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
 
 MOST_TWICE = 0.02
@@ -111,10 +116,25 @@ def test_a_torn_file_is_found(tmp_path):
 # -- SIGKILL
 
 
+def test_a_walk_killed_after_its_last_page_and_before_its_end_has_that_page(tmp_path):
+    table = RecordTable((Column("id", pl.String(), "id", required=True),))
+    StageJournal(tmp_path, table).take(Step(units=("/api/models",), rows=[{"id": "a"}]))
+    journal = StageJournal(tmp_path, table)
+    with HubClient("http://127.0.0.1:9") as client:  # nobody is to be asked
+        crawl_walk(journal, client, "/api/models", {}, dict, log=log)
+    assert journal.scan().collect()["id"].to_list() == ["a"]
+    assert journal.finished
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(3))
+def test_a_crawl_killed_while_the_listings_come_in_ends_as_if_it_had_not_been(crawls, alone):
+    assert_as_if_nothing_had_been(crawls.killed_once("listings", Moment(6), alone))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(2))
 def test_a_crawl_killed_at_a_random_moment_ends_as_if_it_had_not_been(crawls, alone, number):
-    moment = alone.moments(kills=3, seed=7)[number]
+    moment = alone.moments(kills=2, seed=7)[number]
     assert_as_if_nothing_had_been(crawls.killed_once(f"kill-{number}", moment, alone))
 
 
