@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from hashlib import sha1
 from itertools import pairwise, zip_longest
 from pathlib import Path
@@ -291,20 +291,24 @@ class ReplayedHub(HubSource):
         return HubClient(f"{self.endpoint}/{day}")
 
 
-def crawl_hub(root, url, day):
-    """Materializes the group `hub` of a day."""
-    defs = build_defs(
-        {"HFKG_SOURCE": "hub", "HFKG_ROOT": str(root), "HF_ENDPOINT": url},
-        {"hub": ReplayedHub(source="hub", endpoint=url)},
-    )
-    job = dg.define_asset_job("crawl", selection=dg.AssetSelection.groups("hub"))
-    merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
-    done = merged.resolve_job_def("crawl").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(),
-        partition_key=str(day),
-        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-    )
-    assert done.success
+def crawler(root, url):
+    """What materializes the group `hub` of a day into a store."""
+    settings = {"HFKG_SOURCE": "hub", "HFKG_ROOT": str(root)}
+    defs = build_defs(settings, {"hub": ReplayedHub(source="hub", endpoint=url)})
+    tables = dg.AssetSelection.groups("hub").without_checks()
+    jobs = dg.Definitions(jobs=[dg.define_asset_job("crawl", selection=tables)])
+    job = dg.Definitions.merge(defs, jobs).resolve_job_def("crawl")
+
+    def crawl(day):
+        with dg.DagsterInstance.ephemeral() as instance:
+            done = job.execute_in_process(
+                instance=instance,
+                partition_key=str(day),
+                run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+            )
+        assert done.success
+
+    return crawl
 
 
 def tables_of(root, day):
@@ -355,7 +359,7 @@ def test_a_crawl_of_all_of_them_finds_every_record_and_says_what_the_hub_does_no
     )
     day = date(2026, 9, 26)
     with serve(create_replay(lambda _: state)) as server:
-        crawl_hub(tmp_path, server.url, day)
+        crawler(tmp_path, server.url)(day)
     tables = tables_of(tmp_path, day)
     assert tables["models"]["id"].to_list() == sorted(some)
     assert tables["spaces"].is_empty()
@@ -596,9 +600,9 @@ def created(object_id):
 def due_requests(history, before, day):
     """What a crawl needs that knows the day before.
 
-    Listings; the card or likers of what is new or changed; for a name that is new the overview,
-    where it is an organization's after asking for a user's; all organizations, whose overviews
-    alone count members; and one thirtieth of what was not asked for otherwise.
+    Listings; the card or likers of what is new or changed; the overview of a new name, for an
+    organization after asking for a user of that name; all organizations, whose overviews alone
+    count members; and of the likers and accounts that stayed the same, one in thirty.
     """
     old, new = history.models(before), history.models(day)
     changed = {
@@ -606,14 +610,15 @@ def due_requests(history, before, day):
         for key in ("sha", "likes")
     }
     accounts, known = accounts_of(history.states[day]), accounts_of(history.states[before])
+    organizations = {path for path in accounts if path.startswith("/api/organizations/")}
     liked = sum(row["likes"] > 0 for row in new.values())
+    stages = 3
     return (
         -(-len(new) // 1_000) + len(LISTINGS) - 1 + len(VOCABULARIES)
         + sum(README in row["siblings"] for row in changed["sha"])
         + sum(row["likes"] > 0 for row in changed["likes"])
-        + 2 * len(accounts - known)
-        + sum("/organizations/" in path for path in accounts)
-        + (liked + 2 * len(accounts)) // 30 + 3
+        + len(accounts - known) + len(organizations)
+        + (liked + len(accounts)) // 30 + stages
     )  # fmt: skip
 
 
@@ -622,8 +627,12 @@ def accounts_of(state):
 
 
 @pytest.fixture(scope="module")
-def recorded():
-    return read("hub2026_history")
+def history(request):
+    """The history of one of so many repositories."""
+    return History(read("hub2026_history"), share=request.param)
+
+
+of = partial(pytest.mark.parametrize, "history", indirect=True)
 
 
 def differences(root, day, state):
@@ -647,9 +656,10 @@ def crawl_daily(history, server, root):
     Yields:
         The day, and how many requests its crawl took.
     """
+    crawl = crawler(root, server.url)
     for day in history.states:
         asked = server.buckets.total()
-        crawl_hub(root, server.url, day)
+        crawl(day)
         yield day, server.buckets.total() - asked
 
 
@@ -659,32 +669,32 @@ def assert_same_tables(root, other, day):
     assert [name for name, table in tables.items() if not table.equals(others[name])] == []
 
 
-@pytest.mark.parametrize("share", [5, pytest.param(1, marks=pytest.mark.slow)])
+@of([10, pytest.param(1, marks=pytest.mark.slow)])
 def test_crawled_day_by_day_each_day_holds_what_the_hub_then_held_for_what_changed(
-    tmp_path, recorded, share
+    tmp_path, history
 ):
-    history, before = History(recorded, share), None
+    before = None
     with serve(create_replay(history.states.get)) as server:
         for day, requests in crawl_daily(history, server, tmp_path / "daily"):
             assert differences(tmp_path / "daily", day, history.states[day]) == {}
             if before:
                 assert requests <= due_requests(history, before, day)
             before = day
-        crawl_hub(tmp_path / "at_once", server.url, day)
+        crawler(tmp_path / "at_once", server.url)(day)
     assert_same_tables(tmp_path / "daily", tmp_path / "at_once", day)
 
 
 @pytest.mark.slow
-def test_each_days_tables_equal_those_of_a_crawl_into_an_empty_store(tmp_path, recorded):
-    history = History(recorded, share=40)
+@of([40])
+def test_each_days_tables_equal_those_of_a_crawl_into_an_empty_store(tmp_path, history):
     with serve(create_replay(history.states.get)) as server:
         for day, _ in crawl_daily(history, server, tmp_path / "daily"):
-            crawl_hub(tmp_path / str(day), server.url, day)
+            crawler(tmp_path / str(day), server.url)(day)
             assert_same_tables(tmp_path / "daily", tmp_path / str(day), day)
 
 
-def test_the_recorded_days_have_every_kind_of_change(recorded):
-    history = History(recorded, share=5)
+@of([10])
+def test_the_recorded_days_have_every_kind_of_change(history):
     days = list(history.states)
     seen = Counter()
     for before, day in pairwise(days):
