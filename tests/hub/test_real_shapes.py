@@ -685,7 +685,7 @@ def test_crawled_day_by_day_each_day_holds_what_the_hub_then_held_for_what_chang
 
 
 @pytest.mark.slow
-@of([40])
+@of([100])
 def test_each_days_tables_equal_those_of_a_crawl_into_an_empty_store(tmp_path, history):
     with serve(create_replay(history.states.get)) as server:
         for day, _ in crawl_daily(history, server, tmp_path / "daily"):
