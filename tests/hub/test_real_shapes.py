@@ -294,12 +294,9 @@ class ReplayedHub(HubSource):
 
 
 def crawler(root, url, **settings):
-    """What materializes the group `hub` of a day into a store."""
+    """Runs the job `crawl` for a day, into a store."""
     hub = ReplayedHub(source="hub", endpoint=url, **settings)
-    defs = build_defs({"HFKG_ROOT": str(root)}, {"hub": hub})
-    tables = dg.AssetSelection.groups("hub").without_checks()
-    jobs = dg.Definitions(jobs=[dg.define_asset_job("crawl", selection=tables)])
-    job = dg.Definitions.merge(defs, jobs).resolve_job_def("crawl")
+    job = build_defs({"HFKG_ROOT": str(root)}, {"hub": hub}).resolve_job_def("crawl")
 
     def crawl(day):
         with dg.DagsterInstance.ephemeral() as instance:
