@@ -1,144 +1,335 @@
-"""Requests of a first full crawl, against the way HuggingKG makes one, on the same sample Hub.
+"""Requests of a first crawl and of the next day's, against HuggingKG's way, on one sample Hub.
 
-    .venv/bin/python benchmarks/crawl_requests.py [--repositories 1500]
+    .venv/bin/python benchmarks/crawl_requests.py [--repositories 20000]
 
 HuggingKG's way is made for real, call by call, as its published code does: README by HEAD and GET
 through the redirect, one detail request per Space, likers of every repository, detail of every
 collection, one request per cited paper, both overviews for a name of unknown kind, then overview,
-followers and members again. Both sides are counted by the server.
+followers and members again. Its left-in caps (a thousand repositories of a kind, a hundred
+collections) are lifted, and where its code would stop at a record, it goes on. Its log-in is left
+out.
+
+The server runs in a process of its own and counts; neither side's own figures are used.
 """
 
 import argparse
 import json
+import multiprocessing
 import re
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any, Self
 
 import dagster as dg
+import polars as pl
 import requests
+from requests.adapters import HTTPAdapter
 
-from hfkg_assets.automation import SNAPSHOT_LAYERS
 from hfkg_assets.definitions import build_defs
-from hfkg_resources.sample_hub.server import RunningServer, create_app, serve
+from hfkg_resources.hub_client import HubClient
+from hfkg_resources.sample_hub.gate import RequestLine
+from hfkg_resources.sample_hub.quotas import UNLIMITED, bucket_of
+from hfkg_resources.sample_hub.server import create_app, serve
 from hfkg_resources.sample_hub.world import World
+from hfkg_resources.sources import HubSource
+from hfkg_resources.warehouse import Warehouse
+
+FIRST_DAY, NEXT_DAY = date(2026, 11, 23), date(2026, 11, 24)
+THREADS = 16
+PROGRESS = 5_000
+
+_REPOSITORY = r"/api/(?:models|datasets|spaces)"
+CALLS = {
+    "tasks, tag vocabularies": r"/api/tasks|.*-tags-by-type",
+    "repository listings": _REPOSITORY,
+    "README.md": r".*/resolve/.*|/api/resolve-cache/.*",
+    "likers": rf"{_REPOSITORY}/.*/likers",
+    "one repository": rf"{_REPOSITORY}/.*",
+    "collection listing": r"/api/collections",
+    "one collection": r"/api/collections/.*",
+    "paper listing": r"/api/papers",
+    "one paper": r"/api/papers/.*",
+    "user overview": r"/api/users/.*/overview",
+    "organization overview": r"/api/organizations/.*/overview",
+    "followers of a user": r"/api/users/.*/followers",
+    "followers of an organization": r"/api/organizations/.*/followers",
+    "members of an organization": r"/api/organizations/.*/members",
+    "other": r".*",
+}
+"""Classes of calls, each with the paths it takes; the first that matches counts."""
+
+
+# -- The server -----------------------------------------------------------------------------------
+
+
+def call_of(line: RequestLine) -> tuple[str, str]:
+    """Bucket and class of a request."""
+    path = re.sub(r"^/\d{4}-\d\d-\d\d|\?.*", "", line.path)
+    name = next(name for name, pattern in CALLS.items() if re.fullmatch(pattern, path))
+    if name == "README.md":
+        hop = ", redirect" if 300 <= line.status < 400 else ""
+        name = f"{name}, {line.method}{hop}"
+    return bucket_of(path), name
+
+
+def _serve(pipe: Connection, repositories: int) -> None:
+    with serve(create_app(World(repositories=repositories), quotas=UNLIMITED)) as server:
+        lines = server.log_requests()
+        pipe.send(server.url)
+        while pipe.recv():
+            taken = lines[:]
+            del lines[: len(taken)]  # before the answer: the next request may follow it at once
+            pipe.send(Counter(map(call_of, taken)))
+
+
+class SampleHub:
+    """A sample Hub without quotas in a process of its own; a context manager that stops it.
+
+    Attributes:
+        url: its address.
+    """
+
+    def __init__(self, repositories: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other_end, repositories), daemon=True)
+        self._process.start()
+        self.url: str = self._pipe.recv()
+
+    def new_requests(self) -> Counter[tuple[str, str]]:
+        """Requests since this was last asked, by bucket and class of call."""
+        self._pipe.send(True)
+        return self._pipe.recv()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send(False)
+        self._process.join()
+
+
+# -- HuggingKG ------------------------------------------------------------------------------------
 
 
 class HuggingKG:
-    """HuggingKG's calls, in its order, against one address."""
+    """HuggingKG's calls, stage by stage in its order, against one address."""
 
     def __init__(self, base: str) -> None:
         self.base = base
         self.session = requests.Session()
+        self.session.mount("http://", HTTPAdapter(pool_maxsize=THREADS, pool_block=True))
+        self.names: set[str] = set()
         self.users: set[str] = set()
+        self.organizations: set[str] = set()
         self.papers: set[str] = set()
 
-    def get(self, path: str, **params: Any) -> Any:
-        """An answer's JSON, or None where there is none, as HuggingKG does."""
-        answer = self.session.get(self.base + path, params=params)
+    def run(self) -> None:
+        """The whole construction."""
+        self.get("/api/tasks")
+        for _ in ("the tasks", "its tag maps"):
+            self.get("/api/models-tags-by-type")
+            self.get("/api/datasets-tags-by-type")
+        models = self.publications("models", full=True)
+        each("model cards", self.read_card, (f"/{row['id']}" for row in models))
+        datasets = self.publications("datasets", full=True)
+        each("dataset cards", self.read_card, (f"/datasets/{row['id']}" for row in datasets))
+        spaces = [row["id"] for row in self.walk("/api/spaces", limit=1_000)]
+        each("Spaces", self.see_space, spaces)
+        for kind, ids in (
+            ("models", [row["id"] for row in models]),
+            ("datasets", [row["id"] for row in datasets]),
+            ("spaces", spaces),
+        ):
+            each(f"likers of {kind}", self.see_likers, (f"/api/{kind}/{name}" for name in ids))
+        slugs = [row["slug"] for row in self.walk("/api/collections", limit=100)]
+        each("collections", self.see_collection, slugs)
+        each("papers", self.see_paper, self.papers)
+        unknown = self.names - self.users - self.organizations
+        each("names", self.classify, unknown)
+        each("organizations", self.see_organization, self.organizations)
+        each("users", self.see_user, self.users)
+
+    def get(self, path: str) -> Any:
+        """An answer's JSON, or None where there is none."""
+        answer = self.session.get(self.base + path)
         return answer.json() if answer.status_code == 200 else None
 
-    def walk(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+    def walk(self, path: str, **params: Any) -> list[dict[str, Any]]:
         """Rows of all pages."""
+        rows: list[dict[str, Any]] = []
         answer = self.session.get(self.base + path, params=params)
         while answer.status_code == 200:
-            yield from answer.json()
+            rows += answer.json()
             if "next" not in answer.links:
-                return
+                break
             answer = self.session.get(answer.links["next"]["url"])
+        return rows
 
-    def readme(self, path: str) -> None:
-        """HEAD, then GET where the HEAD found something."""
+    def publications(self, kind: str, **params: Any) -> list[dict[str, Any]]:
+        """The listing of models or datasets, which names authors and papers."""
+        rows = self.walk(f"/api/{kind}", limit=1_000, **params)
+        # A repository without a namespace has no author: HuggingKG asks for the name "None".
+        self.names.update(str(row.get("author")) for row in rows)
+        tags = (tag for row in rows for tag in row["tags"])
+        self.papers.update(tag.split(":")[1] for tag in tags if tag.startswith("arxiv:"))
+        return rows
+
+    def read_card(self, path: str) -> None:
+        """HEAD for the size, then GET where there is a README; both follow the redirect."""
         url = f"{self.base}{path}/resolve/main/README.md"
         if self.session.head(url, allow_redirects=True).status_code == 200:
             self.session.get(url)
 
-    def run(self) -> None:
-        """The whole construction."""
-        for _ in range(2):  # once for the tasks, once more for its tag maps
-            self.get("/api/models-tags-by-type")
-            self.get("/api/datasets-tags-by-type")
-        self.get("/api/tasks")
-        listed = {
-            kind: list(self.walk(f"/api/{kind}", limit=1000, full="true"))
-            for kind in ("models", "datasets", "spaces")
-        }
-        for row in listed["models"]:
-            self.readme(f"/{row['id']}")
-        for row in listed["datasets"]:
-            self.readme(f"/datasets/{row['id']}")
-        for row in listed["spaces"]:
-            self.get(f"/api/spaces/{row['id']}")
-        for kind, rows in listed.items():
-            for row in rows:
-                likers = self.walk(f"/api/{kind}/{row['id']}/likers")
-                self.users.update(liker["user"] for liker in likers)
-            self.cite(tag for row in rows for tag in row["tags"])
-        unknown = {row["id"].split("/")[0] for rows in listed.values() for row in rows}
-        for row in list(self.walk("/api/collections", limit=100)):
-            detail = self.get(f"/api/collections/{row['slug']}")
-            self.papers.update(i["id"] for i in detail["items"] if i["type"] == "paper")
-        for paper in self.papers:
-            found = self.get(f"/api/papers/{paper}")
-            authors = found["authors"] if found else []
-            self.users.update(a["user"]["user"] for a in authors if "user" in a)
-        self.people(unknown - self.users)
+    def see_space(self, name: str) -> None:
+        """A Space's detail, which names its author."""
+        if space := self.get(f"/api/spaces/{name}"):
+            self.names.add(str(space.get("author")))
 
-    def cite(self, tags: Iterable[str]) -> None:
-        """Notes the papers of arXiv tags."""
-        self.papers.update(tag[6:] for tag in tags if re.match(r"arxiv:", tag))
+    def see_likers(self, path: str) -> None:
+        """The users who like a repository."""
+        self.users.update(row["user"] for row in self.walk(f"{path}/likers"))
 
-    def people(self, unknown: set[str]) -> None:
-        """Tells users from organizations, then asks for everything around each."""
-        organizations = set()
-        for name in unknown:
-            if self.get(f"/api/users/{name}/overview"):
-                self.users.add(name)
-            if self.get(f"/api/organizations/{name}/overview"):
-                organizations.add(name)
-        for name in organizations:
-            self.get(f"/api/organizations/{name}/overview")
-            list(self.walk(f"/api/organizations/{name}/followers"))
-            list(self.walk(f"/api/organizations/{name}/members"))
-        for name in self.users:
-            self.get(f"/api/users/{name}/overview")
-            list(self.walk(f"/api/users/{name}/followers"))
+    def see_collection(self, slug: str) -> None:
+        """A collection's detail, which names papers, and its owner with his kind."""
+        if collection := self.get(f"/api/collections/{slug}"):
+            owner = collection["owner"]
+            (self.users if owner["type"] == "user" else self.organizations).add(owner["name"])
+            items = collection["items"]
+            self.papers.update(item["id"] for item in items if item["type"] == "paper")
+
+    def see_paper(self, paper: str) -> None:
+        """A paper's detail, which names users."""
+        if found := self.get(f"/api/papers/{paper}"):
+            authors = (author.get("user") or {} for author in found["authors"])
+            self.users.update(user["user"] for user in authors if "user" in user)
+
+    def classify(self, name: str) -> None:
+        """Both overviews of a name of unknown kind."""
+        if self.get(f"/api/users/{name}/overview"):
+            self.users.add(name)
+        if self.get(f"/api/organizations/{name}/overview"):
+            self.organizations.add(name)
+
+    def see_organization(self, name: str) -> None:
+        """Everything around an organization."""
+        self.get(f"/api/organizations/{name}/overview")
+        self.walk(f"/api/organizations/{name}/followers")
+        self.walk(f"/api/organizations/{name}/members")
+
+    def see_user(self, name: str) -> None:
+        """Everything around a user."""
+        self.get(f"/api/users/{name}/overview")
+        self.walk(f"/api/users/{name}/followers")
 
 
-def hfkg(server: RunningServer) -> None:
-    """hfkg's crawl: the `hub` assets of today's snapshot, from an empty store."""
-    with tempfile.TemporaryDirectory() as root:
-        defs = build_defs({"HFKG_SOURCE": "hub", "HF_ENDPOINT": server.url, "HFKG_ROOT": root})
-        job = dg.define_asset_job("crawl", selection=dg.AssetSelection.groups(SNAPSHOT_LAYERS[0]))
-        merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
-        merged.resolve_job_def("crawl").execute_in_process(
-            instance=dg.DagsterInstance.ephemeral(),
-            partition_key=str(datetime.now(UTC).date()),
-            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-        )
+def each(stage: str, call: Callable[[str], None], items: Iterable[str]) -> None:
+    """Calls for each item in threads: requests are counted, so their order does not matter."""
+    items = list(items)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, _ in enumerate(pool.map(call, items), start=1):
+            if done % PROGRESS == 0 or done == len(items):
+                print(f"  {stage}: {done:,} of {len(items):,}", file=sys.stderr)
+
+
+# -- hfkg -----------------------------------------------------------------------------------------
+
+
+class DatedHub(HubSource):
+    """The live source, but for a Hub that shows each day under its date."""
+
+    def client(self, day: str) -> HubClient:
+        """A client that sees the Hub as it was on a day."""
+        return HubClient(f"{self.endpoint}/{day}")
+
+
+def crawl(url: str, day: date, root: str) -> pl.DataFrame:
+    """hfkg's crawl: all `hub` assets of a day's snapshot.
+
+    Args:
+        url: address of the sample Hub.
+        day: the snapshot date.
+        root: the store, with or without an earlier snapshot.
+
+    Returns:
+        `hub/coverage`.
+
+    Raises:
+        RuntimeError: something was not fetched: such a crawl's requests mean nothing.
+    """
+    hub = DatedHub(source="hub", endpoint=url)
+    defs = build_defs({"HFKG_ROOT": root}, overrides={"hub": hub})
+    job = dg.define_asset_job("crawl", selection=dg.AssetSelection.groups("hub"))
+    merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
+    merged.resolve_job_def("crawl").execute_in_process(
+        instance=dg.DagsterInstance.ephemeral(),
+        partition_key=str(day),
+        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+    )
+    coverage = Warehouse(root=root).scan("hub/coverage", day).collect()
+    if failed := int(coverage["failed"].sum()):
+        raise RuntimeError(f"{failed} units of the crawl of {day} failed")
+    return coverage
+
+
+# -- The table ------------------------------------------------------------------------------------
+
+
+def table(counts: dict[str, Counter[tuple[str, str]]]) -> str:
+    """Requests by class of call and by bucket, as Markdown; one column per crawl."""
+    calls = sorted(set().union(*counts.values()), key=lambda call: (call[0], _place(call[1])))
+    rows = [(name, [count[bucket, name] for count in counts.values()]) for bucket, name in calls]
+    for bucket in sorted({bucket for bucket, _ in calls}):
+        of_bucket = partial(_of_bucket, bucket)
+        rows.append((f"**{bucket} bucket**", [of_bucket(count) for count in counts.values()]))
+    rows.append(("**all**", [count.total() for count in counts.values()]))
+    lines = [f"| requests | {' | '.join(counts)} |", f"| --- {'| ---: ' * len(counts)}|"]
+    lines += [f"| {name} | {' | '.join(f'{n:,}' for n in row)} |" for name, row in rows]
+    return "\n".join(lines)
+
+
+def _place(name: str) -> tuple[int, str]:
+    return list(CALLS).index(re.sub(r"^README.md.*", "README.md", name)), name
+
+
+def _of_bucket(bucket: str, count: Counter[tuple[str, str]]) -> int:
+    return sum(number for (of, _), number in count.items() if of == bucket)
 
 
 def main() -> None:
-    """Makes both crawls and prints what each asked."""
+    """Makes the three crawls and prints what each asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repositories", type=int, default=1_500)
+    parser.add_argument("--repositories", type=int, default=20_000)
     repositories = parser.parse_args().repositories
     counts = {}
-    with serve(create_app(World(repositories=repositories))) as server:
-        before = server.buckets.copy()
-        HuggingKG(server.url).run()
-        counts["HuggingKG's way"] = server.buckets - before
-        before = server.buckets.copy()
-        hfkg(server)
-        counts["hfkg, first crawl"] = server.buckets - before
-    print(f"| {repositories:,} repositories | api | resolvers | all |")
-    print("| --- | ---: | ---: | ---: |")
-    for way, count in counts.items():
-        print(f"| {way} | {count['api']:,} | {count['resolvers']:,} | {count.total():,} |")
-    plain, own = (count.total() for count in counts.values())
-    print(f"\n{own / plain:.3f} of the requests\n")
-    print(json.dumps({"huggingkg_requests": plain, "first_crawl_requests": own}))
+    with SampleHub(repositories) as hub, tempfile.TemporaryDirectory() as root:
+        for name, make in {
+            "hfkg, first crawl": lambda: crawl(hub.url, FIRST_DAY, root),
+            "hfkg, next day": lambda: crawl(hub.url, NEXT_DAY, root),
+            "HuggingKG's way": HuggingKG(f"{hub.url}/{FIRST_DAY}").run,
+        }.items():
+            print(name, file=sys.stderr)
+            make()
+            counts[name] = hub.new_requests()
+    first, following, huggingkg = (count.total() for count in counts.values())
+    print(f"{repositories:,} repositories\n\n{table(counts)}\n")
+    print(f"first crawl / HuggingKG's way: {first / huggingkg:.3f} (goal: at most 0.25)")
+    print(f"next day / first crawl: {following / first:.4f} (goal: at most 0.05)\n")
+    print(
+        json.dumps(
+            {
+                "huggingkg_requests": huggingkg,
+                "first_crawl_requests": first,
+                "next_day_requests": following,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
