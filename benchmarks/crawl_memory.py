@@ -1,10 +1,10 @@
-"""Memory of a whole crawl of a large sample Hub, from an empty store.
+"""Memory of the crawls of a large sample Hub: the first from an empty store, then the next day's.
 
     .venv/bin/python benchmarks/crawl_memory.py [--repositories 200000]
 
-The Hub and the crawl run in a process each. The peak is the largest resident set that the system
-noted for the crawling process; the figures by stage are samples, each given to the stage that the
-crawl's log named last.
+The Hub and each crawl run in processes of their own. The peak is the largest resident set that the
+system noted for the crawling process. The figures by stage are samples, each given to the stage
+that the crawl's log named last: stages run side by side, so they tell when, not who.
 """
 
 import argparse
@@ -16,29 +16,68 @@ import resource
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from datetime import date
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from crawl_requests import FIRST_DAY, SampleHub, crawl
+from crawl_requests import FIRST_DAY, NEXT_DAY, SampleHub, crawl
 
 GIB = 2**30
 LIMIT_GIB = 1.5
 SAMPLES_PER_S = 5
 
 
-def _crawl(url: str, root: str, log: Path) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """What a crawl took.
+
+    Attributes:
+        requests: counted by the server.
+        seconds: from the start of its process to its end.
+        peak_gib: largest resident set.
+        stages_gib: largest sampled resident set by stage.
+    """
+
+    requests: int
+    seconds: float
+    peak_gib: float
+    stages_gib: dict[str, float]
+
+
+def measure(hub: SampleHub, day: date, root: str) -> Measured:
+    """Crawls a day in a process of its own.
+
+    Raises:
+        SystemExit: the crawl failed.
+    """
+    log = Path(root, f"{day}.log")
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_crawl, args=(theirs, hub.url, day, root, log))
+    started = time.monotonic()
+    process.start()
+    stages = _sampled(process, log)
+    seconds = time.monotonic() - started
+    if process.exitcode:
+        raise SystemExit(f"the crawl of {day} failed")
+    return Measured(hub.new_requests().total(), seconds, ours.recv(), stages)
+
+
+def _crawl(pipe: Connection, url: str, day: date, root: str, log: Path) -> None:
     logging.basicConfig(filename=log, format="%(message)s")
     logging.getLogger("hfkg_resources").setLevel(logging.INFO)
-    crawl(url, FIRST_DAY, root)
+    crawl(url, day, root)
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB)
 
 
-def peaks(process: BaseProcess, log: Path) -> dict[str, float]:
+def _sampled(process: BaseProcess, log: Path) -> dict[str, float]:
     """Largest sampled resident set in GiB by stage; returns when the process has ended."""
     status = Path(f"/proc/{process.pid}/status")
     found: dict[str, float] = {}
     while process.is_alive():
         if match := re.search(r"VmRSS:\s+(\d+) kB", status.read_text()):
-            stage = newest_stage(log)
+            stage = _newest_stage(log)
             if stage not in found:
                 print(f"  {time.strftime('%X')} {stage}", file=sys.stderr)
             found[stage] = max(found.get(stage, 0.0), int(match[1]) * 1024 / GIB)
@@ -46,44 +85,43 @@ def peaks(process: BaseProcess, log: Path) -> dict[str, float]:
     return found
 
 
-def newest_stage(log: Path) -> str:
-    """What the last line of a crawl's log speaks of."""
+def _newest_stage(log: Path) -> str:
     lines = log.read_text().splitlines() if log.exists() else []
     stages = (line.partition(": ")[0] for line in reversed(lines) if ": " in line)
     return next(stages, "start")
 
 
 def main() -> None:
-    """Makes the crawl and prints what it took."""
+    """Makes both crawls and prints what they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repositories", type=int, default=200_000)
     repositories = parser.parse_args().repositories
-    with SampleHub(repositories) as hub, tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "crawl.log")
-        spawn = multiprocessing.get_context("spawn")
-        crawler = spawn.Process(target=_crawl, args=(hub.url, f"{folder}/data", log))
-        started = time.monotonic()
-        crawler.start()
-        by_stage = peaks(crawler, log)
-        seconds = time.monotonic() - started
-        if crawler.exitcode:
-            raise SystemExit("the crawl failed")
-        requests = hub.new_requests().total()
-        # Of children that have ended, and the server goes on: this is the crawl alone.
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / GIB
-    print("| repositories | requests | seconds | peak, GiB |\n| ---: | ---: | ---: | ---: |")
-    print(f"| {repositories:,} | {requests:,} | {seconds:,.0f} | {peak:.2f} |\n")
-    print("| newest stage in the log | peak, GiB |\n| --- | ---: |")
-    for stage, gib in by_stage.items():
-        print(f"| {stage} | {gib:.2f} |")
+    multiprocessing.set_start_method("spawn")
+    with SampleHub(repositories) as hub, tempfile.TemporaryDirectory() as root:
+        first, following = (measure(hub, day, root) for day in (FIRST_DAY, NEXT_DAY))
+    print(f"| {repositories:,} repositories | requests | seconds | peak, GiB |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, crawled in {"first crawl": first, "next day": following}.items():
+        print(
+            f"| {name} | {crawled.requests:,} | {crawled.seconds:,.0f} | {crawled.peak_gib:.2f} |"
+        )
+    print("\n| newest stage in the log | first crawl, GiB | next day, GiB |")
+    print("| --- | ---: | ---: |")
+    for stage in first.stages_gib | following.stages_gib:
+        sampled = (crawled.stages_gib.get(stage) for crawled in (first, following))
+        print(f"| {stage} | {' | '.join('' if gib is None else f'{gib:.2f}' for gib in sampled)} |")
+    peak = max(first.peak_gib, following.peak_gib)
     print(f"\nat most {LIMIT_GIB} GiB: {'yes' if peak <= LIMIT_GIB else 'NO'}\n")
     print(
         json.dumps(
             {
                 "repositories": repositories,
-                "requests": requests,
-                "seconds": round(seconds),
-                "peak_gib": round(peak, 3),
+                "requests": first.requests,
+                "seconds": round(first.seconds),
+                "peak_gib": round(first.peak_gib, 3),
+                "next_day_requests": following.requests,
+                "next_day_seconds": round(following.seconds),
+                "next_day_peak_gib": round(following.peak_gib, 3),
             }
         )
     )
