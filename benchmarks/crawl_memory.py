@@ -87,7 +87,7 @@ def _sampled(process: BaseProcess, log: Path) -> dict[str, float]:
 
 def _newest_stage(log: Path) -> str:
     lines = log.read_text().splitlines() if log.exists() else []
-    stages = (line.partition(": ")[0] for line in reversed(lines) if ": " in line)
+    stages = (match[1] for line in reversed(lines) if (match := re.match(r"([\w/]+): ", line)))
     return next(stages, "start")
 
 

@@ -125,6 +125,7 @@ class HuggingKG:
         self.base = base
         self.session = requests.Session()
         self.session.mount("http://", HTTPAdapter(pool_maxsize=THREADS, pool_block=True))
+        self.spaces: set[str] = set()
         self.names: set[str] = set()
         self.users: set[str] = set()
         self.organizations: set[str] = set()
@@ -140,12 +141,12 @@ class HuggingKG:
         each("model cards", self.read_card, (f"/{row['id']}" for row in models))
         datasets = self.publications("datasets", full=True)
         each("dataset cards", self.read_card, (f"/datasets/{row['id']}" for row in datasets))
-        spaces = [row["id"] for row in self.walk("/api/spaces", limit=1_000)]
-        each("Spaces", self.see_space, spaces)
+        spaces = self.walk("/api/spaces", limit=1_000)
+        each("Spaces", self.see_space, (row["id"] for row in spaces))
         for kind, ids in (
-            ("models", [row["id"] for row in models]),
-            ("datasets", [row["id"] for row in datasets]),
-            ("spaces", spaces),
+            ("models", {row["id"] for row in models}),
+            ("datasets", {row["id"] for row in datasets}),
+            ("spaces", self.spaces),
         ):
             each(f"likers of {kind}", self.see_likers, (f"/api/{kind}/{name}" for name in ids))
         slugs = [row["slug"] for row in self.walk("/api/collections", limit=100)]
@@ -189,8 +190,10 @@ class HuggingKG:
 
     def see_space(self, name: str) -> None:
         """A Space's detail, which names its author."""
-        if space := self.get(f"/api/spaces/{name}"):
-            self.names.add(str(space.get("author")))
+        space = self.get(f"/api/spaces/{name}")
+        if space and "author" in space:
+            self.spaces.add(space["id"])
+            self.names.add(space["author"])
 
     def see_likers(self, path: str) -> None:
         """The users who like a repository."""
