@@ -198,7 +198,8 @@ _ACCOUNT_HEAD = (
 _STATUS = Column(
     "status",
     pl.String(),
-    "how the link came about: claimed_verified, admin_assigned or extracted_pending (a guess)",
+    "how the link came about: claimed_verified, extracted_confirmed, admin_assigned or "
+    "extracted_pending (a guess)",
 )
 _BOILERPLATE = Column(
     "is_boilerplate", pl.Boolean(), "whether the citation comes with the Hub's card template"

@@ -3,6 +3,7 @@
 Belongs here: the one way that every file of the store takes. Does not: what is in the file.
 """
 
+import errno
 import os
 import uuid
 from collections.abc import Callable
@@ -21,6 +22,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Args:
         path: the file's place; its folder is made if need be.
         write: writes the content to the path that it is given.
+
+    Raises:
+        OSError: the disk is full, or cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{SUFFIX}")
@@ -29,5 +33,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except Exception as error:
+        # A Parquet writer that runs out of disk calls its file bad, not the disk full.
+        if not isinstance(error, OSError) and not os.statvfs(path.parent).f_bavail:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)

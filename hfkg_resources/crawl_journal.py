@@ -609,6 +609,7 @@ def crawl_walk(
     if not journal.finished and path not in journal.done:
         _walk(journal, client, path, params, parse, max_records, shard_pages, log, stop)
     if path in journal.done:
+        journal.flush()  # a kill may have left the last page in the log
         journal.finish()
 
 

@@ -36,7 +36,7 @@ def _author(author: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": author.get("name"),
         "user": user.get("user") or user.get("name"),
-        "user_id": user.get("_id"),
+        "user_id": user.get("_id") or user.get("id"),  # under `id` in answers of 2024
         "fullname": user.get("fullname"),
         "status": author.get("status"),
     }

@@ -23,7 +23,12 @@ REASONS = (
 )  # fmt: skip
 """All reasons for rejection, by precedence."""
 
-STATUS_RANK = {"claimed_verified": 0, "admin_assigned": 1, "extracted_pending": 2}
+STATUS_RANK = {
+    "claimed_verified": 0,
+    "extracted_confirmed": 1,
+    "admin_assigned": 2,
+    "extracted_pending": 3,
+}
 """Of several links between one paper and one user the best confirmed is kept."""
 
 REJECTED_SHARE = 0.25

@@ -75,7 +75,8 @@ def test_arxiv_versions_are_dropped_before_papers_are_looked_up():
     assert judged["object_id"].to_list()[:2] == ["2401.00001", "2401.00001"]
 
 
-def test_a_user_linked_twice_to_a_paper_keeps_the_best_confirmed_link():
+@pytest.mark.parametrize("best", ["claimed_verified", "extracted_confirmed", "admin_assigned"])
+def test_a_user_linked_twice_to_a_paper_keeps_the_best_confirmed_link(best):
     relation = RELATIONS["user_publish_paper"]
     users, papers = pl.LazyFrame({"id": ["ada"]}), pl.LazyFrame({"id": ["2401.00001"]})
     judged = judge(
@@ -83,10 +84,10 @@ def test_a_user_linked_twice_to_a_paper_keeps_the_best_confirmed_link():
         relation,
         users,
         papers,
-        status=["extracted_pending", "claimed_verified"],
+        status=["extracted_pending", best],
     )
     kept = judged.filter(pl.col("reason").is_null())
-    assert kept["status"].to_list() == ["claimed_verified"]
+    assert kept["status"].to_list() == [best]
 
 
 def test_a_name_that_is_both_a_user_and_an_organization_does_not_make_a_self_loop():
