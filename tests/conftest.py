@@ -8,13 +8,11 @@ import pytest
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-<<<<<<< ours
-# Settings of the developer's shell must not reach the tests.
-for name in ("HF_TOKEN", "HF_TOKENS", "HF_ENDPOINT", "DAGSTER_HOME"):
-=======
 # Settings of the developer's shell must not reach the tests, but for where recorded data lies.
-for name in ("HF_TOKEN", "HF_ENDPOINT", "DAGSTER_HOME"):
->>>>>>> theirs
+for name in ("HF_TOKEN", "HF_TOKENS", "HF_ENDPOINT", "DAGSTER_HOME"):
+    os.environ.pop(name, None)
+for name in [name for name in os.environ if name.startswith("HFKG_") and name != "HFKG_TEST_DATA"]:
+    os.environ.pop(name)
     os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith("HFKG_") and name != "HFKG_TEST_DATA"]:
     os.environ.pop(name)
