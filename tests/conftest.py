@@ -13,9 +13,6 @@ for name in ("HF_TOKEN", "HF_TOKENS", "HF_ENDPOINT", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 for name in [name for name in os.environ if name.startswith("HFKG_") and name != "HFKG_TEST_DATA"]:
     os.environ.pop(name)
-    os.environ.pop(name, None)
-for name in [name for name in os.environ if name.startswith("HFKG_") and name != "HFKG_TEST_DATA"]:
-    os.environ.pop(name)
 
 
 @pytest.fixture(autouse=True)
