@@ -6,7 +6,8 @@ All ask the same server, a process of its own that plays recorded answers of the
 a delay where there is to be one: it costs little beside what is measured. Small requests are
 overviews of users; a page holds 1,000 models with the fields that hfkg asks for. hfkg's crawl reads
 all of it into its journal: validated, stored, resumable. The ways take turns, and the best round of
-each counts: what else runs on the machine can only slow them down.
+each counts: what else runs on the machine can only slow them down. Beside it stands the processor
+time that one request or page takes on this side, all threads together.
 """
 
 import argparse
@@ -20,9 +21,11 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -39,12 +42,14 @@ from huggingface_hub import HfApi
 from hfkg_assets.hub import observations
 from hfkg_assets.hub.accounts import fetch_overview
 from hfkg_assets.hub.listings import EXPAND, PAGE, parse_repository
+from hfkg_resources.crawl import CARRIED
 from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.record_table import RecordTable
 from hfkg_resources.sample_hub.quotas import UNLIMITED
 from hfkg_resources.sample_hub.server import create_app, serve
 from hfkg_resources.sample_hub.world import World
+from hfkg_resources.table_schema import Column
 
 ROUND_TRIP_S = 0.05
 SWEEP = (8, 16, 24, 32, 48, 64)
@@ -143,9 +148,9 @@ def server() -> Iterator[tuple[str, list[str]]]:
 # -- small requests -----------------------------------------------------------------------------
 
 
-def requests_per_s(fetch: Callable[[str], Any], names: list[str], threads: int, s: float) -> float:
-    """How often threads get an answer within so many seconds."""
-    end, turn = time.perf_counter() + s, itertools.cycle(names)
+def repeat(fetch: Callable[[str], Any], names: list[str], threads: int, seconds: float) -> int:
+    """Asks in threads for so many seconds; returns the number of answers."""
+    end, turn = time.perf_counter() + seconds, itertools.cycle(names)
 
     def work(_: int) -> int:
         count = 0
@@ -155,25 +160,24 @@ def requests_per_s(fetch: Callable[[str], Any], names: list[str], threads: int, 
         return count
 
     with ThreadPoolExecutor(threads) as pool:
-        started = time.perf_counter()
-        return sum(pool.map(work, range(threads))) / (time.perf_counter() - started)
+        return sum(pool.map(work, range(threads)))
 
 
-def crawled_units_per_s(url: str, names: list[str], threads: int, s: float) -> float:
-    """The same as a stage of a crawl, with its journal; as many units as take about so long."""
-    units = [f"{number}/{names[number % len(names)]}" for number in range(int(s * 600))]
-    with tempfile.TemporaryDirectory() as folder, HubClient(url) as client:
-        journal = StageJournal(Path(folder), RecordTable(observations.ACCOUNTS))
-        started = time.perf_counter()
-        crawl_units(
-            journal, units, lambda unit: [fetch_overview(client, unit.split("/")[1], ["user"])],
-            workers=threads, log=log, client=client,
-        )  # fmt: skip
-        return journal.rows / (time.perf_counter() - started)
+def crawl_overviews(url: str, names: list[str], threads: int, seconds: float) -> int:
+    """A stage of a crawl with its journal, of about so many seconds; returns the rows stored."""
+    units = [f"{number}/{names[number % len(names)]}" for number in range(int(seconds * 500))]
+    with stage(observations.ACCOUNTS) as journal, HubClient(url) as client:
+
+        def fetch(unit: str) -> list[dict[str, Any]]:
+            return [fetch_overview(client, unit.partition("/")[2], ["user"])]
+
+        crawl_units(journal, units, fetch, workers=threads, log=log, client=client)
+        assert journal.rows == len(units), f"{journal.rows} rows of {len(units)} units"
+        return journal.rows
 
 
 def plain(url: str) -> Callable[[str], Any]:
-    """`requests` with one session per thread, as its documentation asks for."""
+    """`requests` and `json`, with one session per thread, as its documentation asks for."""
     own = threading.local()
 
     def fetch(name: str) -> Any:
@@ -189,10 +193,9 @@ def plain(url: str) -> Callable[[str], Any]:
 # -- pages --------------------------------------------------------------------------------------
 
 
-def hfkg_pages(url: str, pages: int) -> int:
+def crawl_pages(url: str, pages: int) -> int:
     """A walk as a crawl makes it; returns the records stored."""
-    with tempfile.TemporaryDirectory() as folder, HubClient(url) as client:
-        journal = StageJournal(Path(folder), RecordTable(observations.MODELS))
+    with stage(observations.MODELS) as journal, HubClient(url) as client:
         crawl_walk(
             journal, client, "/api/models", LISTING, parse_repository,
             max_records=pages * PAGE, log=log,
@@ -218,21 +221,96 @@ def hfapi_pages(url: str, pages: int) -> int:
     return sum(1 for _ in itertools.islice(models, pages * PAGE))
 
 
-def pages_per_s(walk: Callable[[str, int], int], url: str, pages: int) -> float:
-    """How many pages are read in a second."""
-    started = time.perf_counter()
-    records = walk(url, pages)
-    assert records == pages * PAGE, f"{records} records on {pages} pages"
-    return pages / (time.perf_counter() - started)
+@contextmanager
+def stage(columns: Sequence[Column]) -> Iterator[StageJournal]:
+    """The journal of a new stage, for as long as it is needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        fetched = [column for column in columns if column is not CARRIED]
+        yield StageJournal(Path(folder), RecordTable(fetched))
 
 
-# -- the table ----------------------------------------------------------------------------------
+# -- figures ------------------------------------------------------------------------------------
 
 
-def best(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+@dataclass(frozen=True)
+class Figure:
+    """What a way achieves.
+
+    Attributes:
+        per_s: requests or pages per second.
+        cpu_ms: processor time of one, in milliseconds.
+    """
+
+    per_s: float
+    cpu_ms: float
+
+    @classmethod
+    def of(cls, way: Callable[[], int]) -> "Figure":
+        """Measures a way, which returns how much it did."""
+        started, cpu = time.perf_counter(), time.process_time()
+        count = way()
+        return cls(
+            count / (time.perf_counter() - started), 1e3 * (time.process_time() - cpu) / count
+        )
+
+
+Ways = dict[str, Callable[[], int]]
+
+
+def best(ways: Ways, rounds: int) -> dict[str, Figure]:
     """Of each way the best of several rounds, in which they take turns."""
-    figures = [{name: way() for name, way in ways.items()} for _ in range(rounds)]
-    return {name: round(max(figure[name] for figure in figures), 1) for name in ways}
+    figures = [{name: Figure.of(way) for name, way in ways.items()} for _ in range(rounds)]
+    return {
+        name: Figure(
+            max(figure[name].per_s for figure in figures),
+            min(figure[name].cpu_ms for figure in figures),
+        )
+        for name in ways
+    }
+
+
+def request_ways(url: str, names: list[str], threads: int, seconds: float) -> Ways:
+    """The ways to ask for small answers."""
+    client, hfapi = HubClient(url), HfApi(endpoint=url)
+    size = (names, threads, seconds)
+    return {
+        "crawl_": partial(crawl_overviews, url, *size),
+        "": partial(repeat, partial(fetch_overview, client, kinds=["user"]), *size),
+        "plain_": partial(repeat, plain(url), *size),
+        "hfapi_": partial(repeat, hfapi.get_user_overview, *size),
+    }
+
+
+def page_ways(url: str, pages: int) -> Ways:
+    """The ways to walk a listing."""
+    walks = {"crawl_": crawl_pages, "plain_": plain_pages, "hfapi_": hfapi_pages}
+
+    def whole(walk: Callable[[str, int], int]) -> int:
+        records = walk(url, pages)
+        assert records == pages * PAGE, f"{records} records on {pages} pages"
+        return pages
+
+    return {name: partial(whole, walk) for name, walk in walks.items()}
+
+
+TITLES = {
+    "crawl_": "hfkg, crawl with its journal",
+    "": "hfkg, client alone",
+    "plain_": "requests and json",
+    "hfapi_": "HfApi",
+}
+
+
+def print_table(what: str, figures: dict[str, dict[str, Figure]]) -> None:
+    """One line per way; per column of figures the rate and the processor time."""
+    print(f"| {what} | " + " | ".join(f"{name} | ms of CPU" for name in figures) + " |")
+    print("| --- |" + " ---: | ---: |" * len(figures))
+    for way in next(iter(figures.values())):
+        cells = [
+            f"{by_way[way].per_s:,.1f}/s | {by_way[way].cpu_ms:.2f}" for by_way in figures.values()
+        ]
+        print(f"| {TITLES[way]} | " + " | ".join(cells) + " |")
+    print()
 
 
 def main() -> None:
@@ -241,72 +319,41 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=3.0, help="per way and round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pages", type=int, default=40)
+    parser.add_argument("--pages", type=int, default=40, help="per way and round")
     args = parser.parse_args()
     with server() as (address, names):
         near, far = f"{address}/0", f"{address}/{ROUND_TRIP_S}"
-
-        def asking(url: str) -> dict[str, Callable[[], float]]:
-            client, hfapi = HubClient(url), HfApi(endpoint=url)
-            ways = {
-                "requests": lambda name: fetch_overview(client, name, ["user"]),
-                "plain_requests": plain(url),
-                "hfapi_requests": hfapi.get_user_overview,
-            }
-            return {
-                "crawl_requests": lambda: crawled_units_per_s(
-                    url, names, args.threads, args.seconds
-                ),
-                **{
-                    way: lambda fetch=fetch: requests_per_s(
-                        fetch, names, args.threads, args.seconds
-                    )
-                    for way, fetch in ways.items()
-                },
-            }
-
-        at_distance = best(asking(far), args.rounds)
-        at_once = best(asking(near), args.rounds)
-        walks = {"pages": hfkg_pages, "plain_pages": plain_pages, "hfapi_pages": hfapi_pages}
-        pages = best(
-            {
-                name: lambda walk=walk: pages_per_s(walk, near, args.pages)
-                for name, walk in walks.items()
-            },
-            args.rounds,
+        far_requests, near_requests = (
+            best(request_ways(url, names, args.threads, args.seconds), args.rounds)
+            for url in (far, near)
         )
-        client = HubClient(far)
+        pages = best(page_ways(near, args.pages), args.rounds)
         sweep = best(
             {
-                str(threads): lambda threads=threads: requests_per_s(
-                    lambda name: fetch_overview(client, name, ["user"]),
-                    names, threads, args.seconds,
-                )
+                str(threads): request_ways(far, names, threads, args.seconds)[""]
                 for threads in SWEEP
             },
             args.rounds,
-        )  # fmt: skip
-    named = {
-        "crawl_requests": "hfkg, a stage of a crawl with its journal",
-        "requests": "hfkg, client alone",
-        "plain_requests": "requests, a session per thread",
-        "hfapi_requests": "HfApi.get_user_overview",
-    }
-    print(f"| {args.threads} threads | {1e3 * ROUND_TRIP_S:.0f} ms | no delay |")
-    print("| --- | ---: | ---: |")
-    for way, name in named.items():
-        print(f"| {name} | {at_distance[way]:,.0f}/s | {at_once[way]:,.0f}/s |")
-    print("\n| pages of 1,000 models, one walk | pages/s |\n| --- | ---: |")
-    print(f"| hfkg, validated and stored | {pages['pages']:.1f} |")
-    print(f"| requests and json | {pages['plain_pages']:.1f} |")
-    print(f"| HfApi.list_models | {pages['hfapi_pages']:.1f} |")
-    print(f"\n| threads | {' | '.join(sweep)} |\n| --- |{' ---: |' * len(sweep)}")
-    print(
-        f"| requests/s at {1e3 * ROUND_TRIP_S:.0f} ms | {' | '.join(map(str, sweep.values()))} |\n"
+        )
+    rates = {threads: round(figure.per_s) for threads, figure in sweep.items()}
+    distance = f"{1e3 * ROUND_TRIP_S:.0f} ms away"
+    print_table(
+        f"requests, {args.threads} threads", {distance: far_requests, "no delay": near_requests}
     )
-    per_s = {f"{way}_per_s": figure for way, figure in {**at_distance, **pages}.items()}
-    at_once = {f"{way}_per_s_without_delay": figure for way, figure in at_once.items()}
-    print(json.dumps({**per_s, **at_once, "requests_per_s_by_threads": sweep}))
+    print_table("pages of 1,000 models, one walk", {"no delay": pages})
+    print(f"| threads | {' | '.join(rates)} |\n| --- |{' ---: |' * len(rates)}")
+    print(f"| requests/s of the client, {distance} | {' | '.join(map(str, rates.values()))} |\n")
+
+    def named(what: str, figures: dict[str, Figure]) -> dict[str, float]:
+        return {f"{way}{what}": round(figure.per_s, 1) for way, figure in figures.items()}
+
+    result = {
+        **named("requests_per_s", far_requests),
+        **named("requests_per_s_without_delay", near_requests),
+        **named("pages_per_s", pages),
+        "requests_per_s_by_threads": rates,
+    }
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
