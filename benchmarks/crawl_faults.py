@@ -33,7 +33,6 @@ from typing import Any
 from unittest import mock
 
 import dagster as dg
-import requests
 
 from benchmarks.crawl_gaps import KEYS, Crawled, differences, objections
 from hfkg_assets.definitions import build_defs
@@ -340,10 +339,13 @@ class Rig:
     def _repeat(self) -> list[str]:
         """Crawls again over what the disturbed crawl left; says what is still wrong then."""
         try:
-            left = differences(self.truth, self._crawl())
+            crawled = self._crawl()
         except Exception as error:
             return [f"repeated without the fault: {_told(error)}"]
-        return [f"repeated without the fault, rows differ: {dict(left)}"] if left else []
+        left, lost = differences(self.truth, crawled), crawled.lost() - self.truth.lost()
+        if not left:
+            return []
+        return [f"repeated without the fault: lost {dict(lost)}, rows differ: {dict(left)}"]
 
     def _disturbed(self, cell: Cell, kind: Kind, unread: Mapping[str, set[str]]) -> Outcome:
         started, met_before = time.monotonic(), self._faults.met
@@ -396,7 +398,8 @@ class Rig:
             return {}
         whole = [path for path in self._addresses if path.startswith(f"/api/{endpoint.table}?")]
         key = KEYS[endpoint.table][0]
-        pages = [requests.get(self._server.url + path, timeout=20).json() for path in whole]
+        with HubClient(self._server.url) as client:
+            pages = [client.get_json(path) for path in whole]
         rest = pages[whole.index(struck[0]) :]
         return {endpoint.table: {row[key] for page in rest for row in page}}
 
@@ -406,12 +409,11 @@ class Rig:
         settings = {
             "HFKG_SOURCE": "hub",
             "HFKG_SCOPE": scope,
+            "HFKG_REFRESH_DAYS": "0",  # nobody's followers wait for their turn
             "HF_ENDPOINT": self._server.url,
             "HFKG_ROOT": str(self._root),
         }
-        job = dg.define_asset_job("crawl", selection=dg.AssetSelection.groups("hub"))
-        merged = dg.Definitions.merge(build_defs(settings), dg.Definitions(jobs=[job]))
-        return merged.resolve_job_def("crawl")
+        return build_defs(settings).resolve_job_def("crawl")
 
     def _empty_store(self) -> None:
         for folder in self._root.iterdir():

@@ -121,7 +121,7 @@ def _by_key(frame: pl.DataFrame, key: tuple[str, ...]) -> dict[Key, list[Row]]:
 
 def _read_gaps(root: Path, day: str) -> Iterator[Gap]:
     for row in _read(root, "ledger", day).iter_rows(named=True):
-        if row["status"] != "ok":
+        if row["status"] not in ("ok", "deferred"):
             kind = "failed" if row["status"] == "failed" else "missing"
             yield Gap(row["stage"], kind, row["unit"], row["status"])
     for row in _read(root, "set_aside", day).iter_rows(named=True):
@@ -223,11 +223,11 @@ class _Judge:
             return True
         if table in WALKS:
             key = row[KEYS[table][0]]
-            is_uncited = table == "papers" and "papers" not in self._crawled.coverage
+            is_listed = table != "papers" or "papers" in self._crawled.coverage
             return (
                 any(f'"{key}"' in gap.excerpt for gap in self._crawled.gaps if gap.table == table)
                 or (self._has_failed(table) and key in self._unread.get(table, ()))
-                or (is_uncited and key not in self._mentioned)
+                or not (is_listed or ("paper", key) in self._mentioned)
             )
         return not self._is_asked_for(table, row)
 
@@ -245,7 +245,7 @@ class _Judge:
             case "accounts":
                 return row["name"] in self._names
             case "aliases":
-                return row["id"] in self._mentioned
+                return (row["kind"], row["id"]) in self._mentioned
         return True
 
     def _is_sound_alias(self, row: Row) -> bool:
@@ -286,7 +286,7 @@ class _Judge:
         """Whether rows that name an account are absent."""
         return any(
             name in (row.get("user"), row.get("owner_name"), *_names_in(row))
-            for table in ("likers", "collections")
+            for table in ("likers", "collections", "papers")
             for key, rows in self._truth.tables[table].items()
             for row in rows
             if key not in self._crawled.tables[table]
@@ -334,17 +334,25 @@ def _rows(crawled: Crawled, *tables: str) -> Iterator[Row]:
             yield from rows
 
 
-def _mentioned(crawled: Crawled) -> Iterator[str]:
-    """Every id that a row which was got refers to."""
+_REFERENCES = {
+    "model": r"base_model:\w+:(.+)",
+    "dataset": r"dataset:(.+)",
+    "paper": r"arxiv:(.+?)(?:v\d+)?$",
+}
+"""Tags that refer to something, by its kind."""
+
+
+def _mentioned(crawled: Crawled) -> Iterator[tuple[str, str]]:
+    """Kind and id of all that a row which was got refers to."""
     for row in _rows(crawled, "models", "datasets", "spaces"):
         for tag in row["tags"]:
-            name = tag.rpartition(":")[2]
-            yield name
-            yield re.sub(r"v\d+$", "", name)
-        yield from row.get("models") or ()
-        yield from row.get("datasets") or ()
+            for kind, pattern in _REFERENCES.items():
+                if match := re.match(pattern, tag):
+                    yield kind, match[1]
+        for kind in ("model", "dataset"):
+            yield from ((kind, name) for name in row.get(f"{kind}s") or ())
     for row in _rows(crawled, "collections"):
-        yield from (item["id"] for item in row["items"])
+        yield from ((item["type"], item["id"]) for item in row["items"])
 
 
 def _names(crawled: Crawled) -> Iterator[str]:
@@ -355,11 +363,12 @@ def _names(crawled: Crawled) -> Iterator[str]:
         yield row["owner_name"]
         yield from _names_in(row)
     for row in _rows(crawled, "papers"):
-        yield from (author["user"] for author in row["authors"])
+        yield from _names_in(row)
     for row in _rows(crawled, "likers"):
         yield row["user"]
 
 
 def _names_in(row: Row) -> Iterator[str]:
-    """The accounts that a collection's listing row shows."""
+    """The accounts that a collection's listing row shows, or that wrote a paper."""
     yield from (account["name"] for account in row.get("accounts") or ())
+    yield from (author["user"] for author in row.get("authors") or ())
