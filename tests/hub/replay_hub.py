@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -93,9 +92,6 @@ def create_replay(state_of: Callable[[date], State]) -> Starlette:
     async def refuse(request: Request, error: HubError) -> Response:
         return error.response()
 
-    async def refuse_method(request: Request, error: HTTPException) -> Response:
-        return HubError(error.status_code, error.detail).response()
-
     traffic = Traffic()
     gate = Middleware(
         Gate,
@@ -107,7 +103,7 @@ def create_replay(state_of: Callable[[date], State]) -> Starlette:
         traffic=traffic,
         route_of=lambda scope: scope["path"].removeprefix(scope.get("root_path", "")),
     )
-    handlers: Mapping[Any, Any] = {HubError: refuse, Moved: redirect, HTTPException: refuse_method}
+    handlers: Mapping[Any, Any] = {HubError: refuse, Moved: redirect}
     app = Starlette(
         routes=[Route("/{path:path}", answer)], middleware=[gate], exception_handlers=handlers
     )
