@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from hfkg_resources.atomic_write import write_atomically
+from hfkg_resources.atomic_write import SUFFIX, write_atomically
 from hfkg_resources.table_schema import Column
 
 PART = "part-0.parquet"
@@ -97,6 +97,8 @@ class Warehouse(dg.ConfigurableIOManager):
     ) -> Path:
         """Stores a table: written beside its place, then renamed into it."""
         path = self.path(key, day)
+        for torn in path.parent.glob(f".{PART}.*{SUFFIX}"):  # of a run that was killed here
+            torn.unlink(missing_ok=True)
         write_atomically(path, lambda file: frame.lazy().sink_parquet(file, compression="zstd"))
         return path
 
