@@ -534,7 +534,7 @@ def _read(response: urllib3.BaseHTTPResponse, url: str, cap: int | None) -> byte
     if cap is None or response.status >= 300:
         return response.data
     chunks, size = [], 0
-    for chunk in response.stream(CHUNK):
+    for chunk in response.stream(CHUNK, decode_content=True):
         chunks.append(chunk)
         size += len(chunk)
         if size > cap:

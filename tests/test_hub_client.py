@@ -24,13 +24,17 @@ TOKEN = "hf_secret"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer; `cut` closes the connection after half of the body, or before any of it."""
+    """An answer; `cut` closes the connection after half of the body, or before any of it.
+
+    `chunked` sends it in chunks and without its length, as the Hub sends compressed texts.
+    """
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict = field(default_factory=dict)
     delay_s: float = 0.0
     cut: bool = False
+    chunked: bool = False
 
 
 class ScriptedHub(ThreadingHTTPServer):
@@ -64,6 +68,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
+        if reply.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for chunk in (reply.body[:7], reply.body[7:]):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.write(b"0\r\n\r\n")
+            return
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
@@ -119,6 +130,18 @@ def test_every_request_names_the_product_and_takes_gzip(hub):
     assert sent["User-Agent"].startswith("hfkg/")
     assert sent["Accept-Encoding"] == "gzip"
     assert "Authorization" not in sent
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_compressed_answers_are_read_whole_with_and_without_a_cap(hub, chunked):
+    text = b'{"text": "' + b"a" * 200_000 + b'"}'
+    headers = {"Content-Encoding": "gzip"}
+    hub.replies["/api/x"] = [Reply(body=gzip.compress(text), headers=headers, chunked=chunked)]
+    with client_of(hub) as client:
+        assert client.get_bytes("/api/x", cap=300_000).content == text
+        assert client.get_json("/api/x") == orjson.loads(text)
+        with pytest.raises(errors.TooLarge):  # the cap is of what is read, not of what is sent
+            client.get_bytes("/api/x", cap=100_000)
 
 
 def test_the_endpoint_may_have_a_path_of_its_own(hub):

@@ -89,11 +89,14 @@ def crawl_collections(
         "collection_details", observations.COLLECTIONS, units, fetch, carry=carry
     )
     # Of the accounts only what the listing tells is kept: it is of today for every collection.
-    detailed = detailed.drop("accounts").join(listed.select("slug", "accounts"), on="slug")
-    names = listed.collect_schema().names()
+    # A title that changes between listing and detail changes the slug, but not its end.
+    listed = listed.with_columns(unit=_STABLE)
+    detailed = detailed.with_columns(unit=_STABLE).drop("accounts")
+    detailed = detailed.join(listed.select("unit", "accounts"), on="unit")
     return (
-        pl.concat([detailed.select(names), listed])
-        .unique("slug", keep="first", maintain_order=True)
+        pl.concat([detailed.select(listed.collect_schema().names()), listed])
+        .unique("unit", keep="first", maintain_order=True)
+        .drop("unit")
         .sort("slug")
     )
 
