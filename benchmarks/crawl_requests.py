@@ -268,11 +268,12 @@ def crawl(url: str, day: date, root: str) -> pl.DataFrame:
     """
     hub = DatedHub(source="hub", endpoint=url)
     defs = build_defs({"HFKG_ROOT": root}, overrides={"hub": hub})
-    defs.resolve_job_def("crawl").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(),
-        partition_key=str(day),
-        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        defs.resolve_job_def("crawl").execute_in_process(
+            instance=instance,
+            partition_key=str(day),
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        )
     coverage = Warehouse(root=root).scan("hub/coverage", day).collect()
     if failed := int(coverage["failed"].sum()):
         raise RuntimeError(f"{failed} units of the crawl of {day} failed")
