@@ -32,6 +32,12 @@ REPORT = ".report.json"
 LEDGER_FILE = ".ledger.parquet"
 SET_ASIDE_FILE = ".set_aside.parquet"
 
+_COMPLETE = "complete"
+"""Marks a table whose session got everything."""
+
+_AGAIN = ".again"
+"""Where the tables of a date stay while the date is crawled again."""
+
 CARRIED = Column(
     "carried",
     pl.Boolean(),
@@ -72,17 +78,48 @@ class Before:
 
     @classmethod
     def find(
-        cls, warehouse: Warehouse, day: str, origin: str, tables: Sequence[str]
+        cls,
+        warehouse: Warehouse,
+        day: str,
+        origin: str,
+        tables: Sequence[str],
+        *,
+        has_begun: bool = False,
     ) -> "Before | None":
-        """The newest snapshot before a date that has all tables and the same origin."""
-        for earlier in reversed(warehouse.dates("hub/ledger")):
-            if earlier >= day or any(
-                not warehouse.path(f"hub/{table}", earlier).is_file() for table in tables
-            ):
+        """The newest snapshot up to a date that has all tables and the same origin.
+
+        A snapshot that is made again comes before itself: it is set aside, as links, and what has
+        not changed since is carried over from there.
+
+        Args:
+            warehouse: the store.
+            day: the snapshot date.
+            origin: the Hub that is asked.
+            tables: short names of the raw tables.
+            has_begun: whether a session of that date is gone on with; see `CrawlSession`.
+        """
+        names = [*tables, "ledger"]
+        again = Warehouse(root=str(Path(warehouse.root, JOURNALS, day, _AGAIN)))
+        if has_begun:
+            # The date's own tables are of this session, but for those it had set aside.
+            candidates = [(again, day)]
+        else:
+            shutil.rmtree(again.root, ignore_errors=True)
+            candidates = [(warehouse, day)]
+        earlier = [one for one in warehouse.dates("hub/ledger") if one < day]
+        candidates += [(warehouse, one) for one in reversed(earlier)]
+        for store, date_of in candidates:
+            files = [store.path(f"hub/{name}", date_of) for name in names]
+            if not all(file.is_file() for file in files):
                 continue
-            first = warehouse.scan("hub/ledger", earlier).select("origin").head(1).collect()
-            if first["origin"].to_list() == [origin]:
-                return cls(date.fromisoformat(earlier), warehouse)
+            first = store.scan("hub/ledger", date_of).select("origin").head(1).collect()
+            if first["origin"].to_list() != [origin]:
+                continue
+            if date_of == day and store is warehouse:
+                for name, file in zip(names, files, strict=True):
+                    _link(file, again.path(f"hub/{name}", day))
+                store = again
+            return cls(date.fromisoformat(date_of), store)
         return None
 
     def table(self, name: str) -> pl.LazyFrame:
@@ -93,6 +130,15 @@ class Before:
         """What became of the units of a stage."""
         ledger = self.warehouse.scan("hub/ledger", self.day)
         return ledger.filter(pl.col("stage") == stage).select(_OF_UNIT)
+
+
+def _link(file: Path, place: Path) -> None:
+    """The file at another place: it stays as it is, since a new version is renamed over the old."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        place.hardlink_to(file)
+    except OSError:  # not every file system has links
+        shutil.copyfile(file, place)
 
 
 @dataclass
@@ -356,7 +402,8 @@ class CrawlSession:
     """The crawls of a snapshot's tables: they share a client and a way to stop.
 
     An interrupted session, or one with failed units, is gone on with by the next: what was fetched
-    stays. A session that got everything is over; the next one begins anew.
+    stays. A session that got everything is over; the next one begins anew, and carries over from
+    it what has not changed.
 
     Args:
         root: where the journals of the snapshot lie.
@@ -376,7 +423,8 @@ class CrawlSession:
     @staticmethod
     def has_begun(root: Path) -> bool:
         """Whether a session was interrupted there, or could not get everything."""
-        return any(not (table / _COMPLETE).is_file() for table in root.glob("*"))
+        tables = [table for table in root.glob("*") if table.name != _AGAIN]
+        return any(not (table / _COMPLETE).is_file() for table in tables)
 
     def begin(self, name: str) -> Crawl:
         """A table's crawl; what a finished session left of it is removed."""
@@ -398,6 +446,4 @@ class CrawlSession:
                 if stage.is_dir():  # the journals: their rows are stored
                     shutil.rmtree(stage)
             write_atomically(crawl.directory / _COMPLETE, lambda file: file.write_bytes(b""))
-
-
-_COMPLETE = "complete"
+        shutil.rmtree(self._root / _AGAIN, ignore_errors=True)

@@ -16,11 +16,10 @@ from typing import Any
 import dagster as dg
 from pydantic import field_validator
 
-from hfkg_resources.crawl import JOURNALS, Before, Crawl, CrawlSession
+from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.scope import Scope
 from hfkg_resources.settings import SettingError, one_of
-from hfkg_resources.warehouse import Warehouse
 
 PUBLIC_ENDPOINT = "https://huggingface.co"
 
@@ -106,7 +105,7 @@ class HubSource(dg.ConfigurableResource):
         return self.endpoint
 
     def session(
-        self, client: HubClient, warehouse: Warehouse, day: str, before: Before | None
+        self, client: HubClient, journals: Path, day: str, before: Before | None
     ) -> CrawlSession:
         """The crawls of a snapshot's tables, with this source's settings."""
 
@@ -124,7 +123,7 @@ class HubSource(dg.ConfigurableResource):
                 stop=stop,
             )
 
-        return CrawlSession(Path(warehouse.root, JOURNALS, day), make)
+        return CrawlSession(journals, make)
 
 
 def tokens(environment: Mapping[str, str]) -> list[str]:

@@ -5,15 +5,15 @@ coverage sums both up: a gap is always counted and named.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from hfkg_assets.hub.crawl import TABLES
-from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
+from hfkg_assets.snapshots import SNAPSHOTS, key_of
 from hfkg_resources.crawl import JOURNALS, LEDGER, LEDGER_FILE, REPORT, SET_ASIDE_FILE
 from hfkg_resources.table_schema import Column, schema_of
 from hfkg_resources.warehouse import Warehouse
@@ -57,8 +57,6 @@ SET_ASIDE = (
     Column("got", pl.String(), "what was", required=True),
     Column("excerpt", pl.String(), "the beginning of the record", required=True),
 )
-
-CRAWLED = [f"hub/{name}" for name in TABLES]
 
 
 def coverage(
@@ -119,46 +117,52 @@ def _files(folder: Path, suffix: str) -> list[Path]:
     return sorted(folder.glob(f"*/*{suffix}"))
 
 
-def _journals(warehouse: Warehouse, day: str) -> Path:
+def coverage_of(warehouse: Warehouse, day: str) -> pl.LazyFrame:
+    """Coverage of a stored snapshot, from its reports and the tables' counters."""
+    files = _files(journals(warehouse, day), REPORT)
+    return coverage(
+        [json.loads(path.read_bytes()) for path in files], promised(warehouse, day)
+    ).lazy()
+
+
+def journals(warehouse: Warehouse, day: str) -> Path:
+    """The folder that the journals of a snapshot's crawl lie in."""
     return Path(warehouse.root, JOURNALS, day)
 
 
-@snapshot_asset(
-    "hub/ledger",
-    description="Every unit of work of the crawl, what became of it, and when it was asked for.",
-    columns=LEDGER,
-    deps=CRAWLED,
-)
-def hub_ledger(
-    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.LazyFrame:
-    return ledger(_journals(warehouse, context.partition_key))
+@dataclass(frozen=True)
+class Summary:
+    """A table about the crawl itself, made when all raw tables are stored.
+
+    Attributes:
+        description: what one row is.
+        columns: declared columns.
+        rows: makes it of the stored snapshot of a date.
+    """
+
+    description: str
+    columns: Sequence[Column]
+    rows: Callable[[Warehouse, str], pl.LazyFrame]
 
 
-@snapshot_asset(
-    "hub/set_aside",
-    description="Every record that could not be made into a row, with the reason.",
-    columns=SET_ASIDE,
-    deps=CRAWLED,
-)
-def hub_set_aside(
-    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.LazyFrame:
-    return set_aside(_journals(warehouse, context.partition_key))
-
-
-@snapshot_asset(
-    "hub/coverage",
-    description="Per stage of the crawl: expected, fetched, unchanged, missing, failed, set aside.",
-    columns=COVERAGE,
-    deps=CRAWLED,
-)
-def hub_coverage(
-    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.DataFrame:
-    day = context.partition_key
-    reports = [json.loads(path.read_bytes()) for path in _files(_journals(warehouse, day), REPORT)]
-    return coverage(reports, promised(warehouse, day))
+SUMMARIES: Mapping[str, Summary] = {
+    "set_aside": Summary(
+        "Every record that could not be made into a row, with the reason.",
+        SET_ASIDE,
+        lambda warehouse, day: set_aside(journals(warehouse, day)),
+    ),
+    "coverage": Summary(
+        "Per stage: expected, fetched, unchanged, deferred, missing, failed, set aside, requests.",
+        COVERAGE,
+        coverage_of,
+    ),
+    "ledger": Summary(
+        "Every unit of work of the crawl, what became of it, and when it was asked for.",
+        LEDGER,
+        lambda warehouse, day: ledger(journals(warehouse, day)),
+    ),
+}
+"""By short name, in the order in which they are stored: the ledger makes the snapshot whole."""
 
 
 @dg.multi_asset_check(

@@ -5,7 +5,7 @@ alone; what it reads is then taken from the store.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -20,9 +20,10 @@ from hfkg_assets.hub import (
     plan,
     social,
 )
+from hfkg_assets.hub.coverage import SUMMARIES, Summary, journals
 from hfkg_assets.hub.crawling import CrawledTable, crawl_tables
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
-from hfkg_resources.crawl import JOURNALS, Before, Crawl, CrawlSession
+from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.sources import HubSource
 from hfkg_resources.warehouse import SCHEMA_KEY, Warehouse, column_schema
 
@@ -34,16 +35,16 @@ TABLES: dict[str, CrawledTable] = {
 """All raw tables by short name."""
 
 
-def _out(table: CrawledTable) -> dg.AssetOut:
+def _out(name: str, table: CrawledTable | Summary, bucket: str) -> dg.AssetOut:
     return dg.AssetOut(
-        key=key_of(table.name),
+        key=key_of(f"hub/{name}"),
         description=table.description,
         is_required=False,
         io_manager_key=IO_MANAGER,
         group_name="hub",
         kinds={"huggingface", "parquet"},
         owners=OWNERS,
-        tags={"layer": "hub", "bucket": table.bucket},
+        tags={"layer": "hub", "bucket": bucket},
         metadata={SCHEMA_KEY: column_schema(table.columns)},
         code_version="2",
     )
@@ -51,10 +52,13 @@ def _out(table: CrawledTable) -> dg.AssetOut:
 
 @dg.multi_asset(
     name="crawl_hub",
-    outs={name: _out(table) for name, table in TABLES.items()},
+    outs={
+        **{name: _out(name, table, table.bucket) for name, table in TABLES.items()},
+        **{name: _out(name, summary, "none") for name, summary in SUMMARIES.items()},
+    },
     internal_asset_deps={
-        name: {key_of(upstream) for upstream in table.ins.values()}
-        for name, table in TABLES.items()
+        **{name: {key_of(read) for read in table.ins.values()} for name, table in TABLES.items()},
+        **{name: {key_of(table.name) for table in TABLES.values()} for name in SUMMARIES},
     },
     can_subset=True,
     partitions_def=SNAPSHOTS,
@@ -64,20 +68,27 @@ def hub_crawl(
     context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
 ) -> Iterator[dg.Output[Any]]:
     """Crawls the selected tables; goes on with what an interrupted run has fetched."""
-    day = context.partition_key
-    selected = [TABLES[name] for name in sorted(context.op_execution_context.selected_output_names)]
-    before = Before.find(warehouse, day, hub.origin, list(TABLES))
+    day, chosen = context.partition_key, context.op_execution_context.selected_output_names
+    tables = [TABLES[name] for name in TABLES if name in chosen]
+    folder = journals(warehouse, day)
+    has_begun = CrawlSession.has_begun(folder)
+    before = Before.find(warehouse, day, hub.origin, list(TABLES), has_begun=has_begun)
     context.log.info(
         "carried over from %s where nothing changed" if before else "nothing to carry over from%s",
         before.day if before else "",
     )
-    has_begun = CrawlSession.has_begun(Path(warehouse.root, JOURNALS, day))
-    with hub.client_to_go_on(day) if has_begun else hub.client(day) as client:
-        session = hub.session(client, warehouse, day, before)
-        for table, rows in crawl_tables(selected, session, lambda name: warehouse.scan(name, day)):
-            crawl = session.crawls[table.short_name]
-            metadata = {**described(hub, crawl), **table.figures(rows)}
-            yield dg.Output(rows, output_name=table.short_name, metadata=metadata)
+    if tables:
+        with hub.client_to_go_on(day) if has_begun else hub.client(day) as client:
+            session = hub.session(client, folder, day, before)
+            load = partial(warehouse.scan, day=day)
+            for table, rows in crawl_tables(tables, session, load):
+                crawl = session.crawls[table.short_name]
+                metadata = {**described(hub, crawl), **table.figures(rows)}
+                yield dg.Output(rows, output_name=table.short_name, metadata=metadata)
+    for name, summary in SUMMARIES.items():
+        if name in chosen:
+            yield dg.Output(summary.rows(warehouse, day), output_name=name)
+    if tables:
         session.close()
 
 

@@ -21,7 +21,8 @@ def crawl_snapshot(
 ) -> CrawlSession:
     """Crawls all tables of a day and stores them with their ledger."""
     folder = Path(warehouse.root, JOURNALS, day)
-    before = Before.find(warehouse, day, origin, list(TABLES))
+    has_begun = CrawlSession.has_begun(folder)
+    before = Before.find(warehouse, day, origin, list(TABLES), has_begun=has_begun)
     with HubClient(f"{url}/{day}", attempts=3, backoff_s=0.01) as client:
 
         def make(directory, stop):
@@ -33,8 +34,8 @@ def crawl_snapshot(
         tables = list(TABLES.values())
         for table, rows in crawl_tables(tables, session, lambda name: warehouse.scan(name, day)):
             warehouse.write(table.name, day, rows)
+        warehouse.write("hub/ledger", day, ledger(folder))
         session.close()
-    warehouse.write("hub/ledger", day, ledger(folder))
     return session
 
 

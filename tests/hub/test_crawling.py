@@ -116,7 +116,7 @@ def test_both_quotas_are_spent_side_by_side(world, tmp_path):
     assert between.count("api") > 20
 
 
-def test_an_interrupted_session_is_gone_on_with_and_a_finished_one_begins_anew(world, tmp_path):
+def test_an_interrupted_session_is_gone_on_with_and_a_finished_one_is_over(world, tmp_path):
     faults, warehouse = Faults(seed=1), Warehouse(root=str(tmp_path))
     journals = tmp_path / ".crawl" / DAY
     with serve(create_app(world, faults=faults)) as hub:
@@ -133,7 +133,8 @@ def test_an_interrupted_session_is_gone_on_with_and_a_finished_one_begins_anew(w
         assert not CrawlSession.has_begun(journals)
         before = hub.buckets.total()
         anew = crawl_snapshot(warehouse, hub.url, DAY)
-        assert hub.buckets.total() - before == requests(anew) > 100
+        assert hub.buckets.total() - before == requests(anew) > 0
+        assert anew.crawls["models"].reports[0].requests > 0
         whole = Warehouse(root=str(tmp_path / "whole"))
         crawl_snapshot(whole, hub.url, DAY)
     for name in set(TABLES) - {"crawl_plan"}:

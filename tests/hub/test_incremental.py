@@ -226,9 +226,10 @@ def test_a_failed_unit_is_asked_for_again_and_a_missing_one_is_not(life, tmp_pat
 
 def test_a_snapshot_of_another_hub_is_not_carried_over(chain):
     warehouse, _ = chain
-    assert Before.find(warehouse, NEXT, "a Hub", list(TABLES)).day == date.fromisoformat(LATE)
-    assert Before.find(warehouse, NEXT, "another Hub", list(TABLES)) is None
-    assert Before.find(warehouse, EARLY, "a Hub", list(TABLES)) is None
+    later, tables = "2026-11-22", list(TABLES)
+    assert Before.find(warehouse, later, "a Hub", tables).day == date.fromisoformat(NEXT)
+    assert Before.find(warehouse, later, "another Hub", tables) is None
+    assert Before.find(warehouse, "2026-05-31", "a Hub", tables) is None
 
 
 def test_a_snapshot_that_lacks_a_table_is_passed_over(hub, tmp_path):
@@ -237,6 +238,34 @@ def test_a_snapshot_that_lacks_a_table_is_passed_over(hub, tmp_path):
         crawl_snapshot(warehouse, hub.url, day)
     warehouse.path("hub/likers", LATE).unlink()
     assert Before.find(warehouse, NEXT, "a Hub", list(TABLES)).day == date.fromisoformat(EARLY)
+
+
+def test_a_snapshot_made_again_asks_only_for_what_changed_since(hub, full, tmp_path):
+    warehouse = Warehouse(root=str(tmp_path))
+    first = crawl_snapshot(warehouse, hub.url, LATE, refresh_days=EVERYTHING)
+    again = crawl_snapshot(warehouse, hub.url, LATE)
+    assert requests(again) < 0.02 * requests(first)
+    for table in CRAWLED:
+        assert observed(warehouse, table, LATE).equals(observed(full[LATE][0], table, LATE)), table
+    assert requests(crawl_snapshot(warehouse, hub.url, LATE, refresh_days=EVERYTHING)) == (
+        pytest.approx(requests(first), rel=0.02)
+    )
+    assert not (tmp_path / ".crawl" / LATE / ".again").exists()
+
+
+def test_an_interrupted_second_making_goes_on_from_the_first(life, hub, tmp_path):
+    faults, warehouse = Faults(seed=1), Warehouse(root=str(tmp_path))
+    with serve(create_app(life, faults=faults)) as other:
+        crawl_snapshot(warehouse, other.url, LATE, refresh_days=EVERYTHING)
+        faults.add(r"/api/organizations/[^/]*/overview", error(503))
+        failing = crawl_snapshot(warehouse, other.url, LATE)
+        assert failing.crawls["accounts"].reports[0].failed > 0
+        assert (tmp_path / ".crawl" / LATE / ".again").exists()
+        faults.clear()
+        last = crawl_snapshot(warehouse, other.url, LATE)
+    assert last.crawls["accounts"].reports[0].failed == 0
+    assert last.crawls["likers"].reports[0].unchanged > 0
+    assert not (tmp_path / ".crawl" / LATE / ".again").exists()
 
 
 # -- what carried rows may still tell -------------------------------------------------------------
