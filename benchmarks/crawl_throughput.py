@@ -1,6 +1,6 @@
 """Requests and pages per second where no quota is in the way: hfkg, requests, huggingface_hub.
 
-    .venv/bin/python benchmarks/crawl_throughput.py [--threads 32] [--seconds 3] [--rounds 3]
+    .venv/bin/python benchmarks/crawl_throughput.py [--threads 48] [--seconds 3] [--rounds 3]
 
 All ask the same server, a process of its own that plays recorded answers of the sample Hub, after
 a delay where there is to be one: it costs little beside what is measured. Small requests are
@@ -316,7 +316,7 @@ def print_table(what: str, figures: dict[str, dict[str, Figure]]) -> None:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=48)
     parser.add_argument("--seconds", type=float, default=3.0, help="per way and round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pages", type=int, default=40, help="per way and round")
