@@ -41,7 +41,7 @@ from huggingface_hub import HfApi
 
 from hfkg_assets.hub import observations
 from hfkg_assets.hub.accounts import fetch_overview
-from hfkg_assets.hub.listings import EXPAND, PAGE, parse_repository
+from hfkg_assets.hub.listings import EXPAND, PAGE, repository_reader
 from hfkg_resources.crawl import CARRIED
 from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
@@ -197,7 +197,7 @@ def crawl_pages(url: str, pages: int) -> int:
     """A walk as a crawl makes it; returns the records stored."""
     with stage(observations.MODELS) as journal, HubClient(url) as client:
         crawl_walk(
-            journal, client, "/api/models", LISTING, parse_repository,
+            journal, client, "/api/models", LISTING, repository_reader(observations.MODELS),
             max_records=pages * PAGE, log=log,
         )  # fmt: skip
         return journal.rows

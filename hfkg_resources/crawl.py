@@ -22,7 +22,7 @@ import polars as pl
 from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.record_table import RecordTable
+from hfkg_resources.record_table import PageReader, RecordTable
 from hfkg_resources.scope import Scope
 from hfkg_resources.table_schema import Column, schema_of
 from hfkg_resources.warehouse import Warehouse
@@ -132,6 +132,11 @@ class Before:
         return ledger.filter(pl.col("stage") == stage).select(_OF_UNIT)
 
 
+def fetched_table(columns: Sequence[Column]) -> RecordTable:
+    """The part of a table that answers tell: all but whether a row was carried over."""
+    return RecordTable([column for column in columns if column is not CARRIED])
+
+
 def _link(file: Path, place: Path) -> None:
     """The file at another place: it stays as it is, since a new version is renamed over the old."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -201,14 +206,14 @@ class Crawl:
         columns: Sequence[Column],
         path: str,
         params: dict[str, Any],
-        parse: Callable[[dict[str, Any]], dict[str, Any]],
+        reader: PageReader,
         *,
         max_records: int | None = None,
     ) -> pl.LazyFrame:
         """Rows of a listing, page by page; goes on at the stored cursor after an interruption."""
         journal = self._journal(stage, columns, f"{path} {params} {max_records}")
         crawl_walk(
-            journal, self.client, path, params, parse,
+            journal, self.client, path, params, reader,
             max_records=max_records, log=log, stop=self.stop,
         )  # fmt: skip
         work = pl.DataFrame(
@@ -323,8 +328,7 @@ class Crawl:
         for other in folder.glob("*"):
             if other.name != work:
                 shutil.rmtree(other)
-        fetched = tuple(column for column in columns if column is not CARRIED)
-        return StageJournal(folder / work, RecordTable(fetched))
+        return StageJournal(folder / work, fetched_table(columns))
 
     def _finish(
         self,

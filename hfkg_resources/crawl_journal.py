@@ -32,7 +32,7 @@ from hfkg_resources.errors import (
     TooLarge,
 )
 from hfkg_resources.rate_limits import BucketState
-from hfkg_resources.record_table import EXCERPT, RecordTable, SetAside
+from hfkg_resources.record_table import EXCERPT, UNREADABLE, PageReader, RecordTable, SetAside
 
 if TYPE_CHECKING:
     from hfkg_resources.hub_client import HubClient
@@ -41,8 +41,6 @@ WITHHELD = (NotFound, Gated, Disabled, TooLarge)
 """The Hub's last word on a unit: it is done, and gives nothing."""
 
 FAILED = (GaveUp, MalformedAnswer, BadRequest, RedirectLoop)
-UNREADABLE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
-"""What code that reads an answer raises when the answer has another shape than documented."""
 
 SHARD_UNITS = 2_000
 SHARD_PAGES = 20
@@ -87,6 +85,7 @@ class Step:
     Attributes:
         units: units that are finished with it.
         rows: raw rows, as they were read.
+        frame: rows that are in the table's form already.
         missing: units that the Hub withholds.
         failures: units to be tried again.
         set_aside: records that could not be made into rows.
@@ -96,6 +95,7 @@ class Step:
 
     units: Sequence[str] = ()
     rows: Sequence[Any] = ()
+    frame: pl.DataFrame | None = None
     missing: Sequence[Unfetched] = ()
     failures: Sequence[Unfetched] = ()
     set_aside: Sequence[SetAside] = ()
@@ -129,8 +129,20 @@ class Step:
         )
 
     def written(self) -> bytes:
-        """The step as one line."""
-        return orjson.dumps(self, option=orjson.OPT_APPEND_NEWLINE)
+        """The step as one line; rows in the table's form are written as raw ones."""
+        line = {name: getattr(self, name) for name in _LOGGED}
+        if self.frame is not None:
+            line["rows"] = orjson.Fragment(self.frame.write_json())
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+    @property
+    def records(self) -> int:
+        """Records read, those set aside included."""
+        in_frame = 0 if self.frame is None else self.frame.height
+        return len(self.rows) + in_frame + len(self.set_aside)
+
+
+_LOGGED = ("units", "rows", "missing", "failures", "set_aside", "cursor", "requests")
 
 
 # -- the journal --------------------------------------------------------------------------------
@@ -239,12 +251,11 @@ class StageJournal:
         if not self._open:
             return
         path, manifest = self._path, self._path.with_suffix(".json")
-        rows = [row for step in self._open for row in step.rows]
-        unit_of_row = [
-            step.units[0] if step.units else None for step in self._open for _ in step.rows
-        ]
-        frame, unfit = self.table.validate(rows)
-        unfit = [replace(one, unit=unit_of_row[one.index]) for one in unfit]
+        rows = [(row, step) for step in self._open for row in step.rows]
+        frame, unfit = self.table.validate([row for row, _ in rows])
+        unfit = [replace(one, unit=next(iter(rows[one.index][1].units), None)) for one in unfit]
+        # Raw rows come before the others: only steps found in the log have both in one shard.
+        frame = pl.concat([frame, *(one.frame for one in self._open if one.frame is not None)])
         if frame.height:
             write_atomically(path, lambda file: frame.write_parquet(file, compression="zstd"))
         shard = _joined(self._open)
@@ -308,7 +319,7 @@ class StageJournal:
 
     def _keep(self, step: Step) -> None:
         self._open.append(step)
-        self.records += len(step.rows) + len(step.set_aside)
+        self.records += step.records
         self._note(step)
 
     def _note(self, step: Step) -> None:
@@ -579,7 +590,7 @@ def crawl_walk(
     client: "HubClient",
     path: str,
     params: Mapping[str, Any],
-    parse: Callable[[dict[str, Any]], dict[str, Any]],
+    reader: PageReader,
     *,
     max_records: int | None = None,
     shard_pages: int = SHARD_PAGES,
@@ -596,7 +607,7 @@ def crawl_walk(
         client: asks for the pages.
         path: the list.
         params: its query.
-        parse: turns a record as served into a raw row; what it cannot read is set aside.
+        reader: turns a page into rows; records that it cannot read are set aside.
         max_records: ends the walk after so many records, those set aside included.
         shard_pages: pages per shard.
         log: for progress.
@@ -607,7 +618,7 @@ def crawl_walk(
         CrawlStopped: `stop` was set.
     """
     if not journal.finished and path not in journal.done:
-        _walk(journal, client, path, params, parse, max_records, shard_pages, log, stop)
+        _walk(journal, client, path, params, reader, max_records, shard_pages, log, stop)
     if path in journal.done:
         journal.flush()  # a kill may have left the last page in the log
         journal.finish()
@@ -618,7 +629,7 @@ def _walk(
     client: "HubClient",
     path: str,
     params: Mapping[str, Any],
-    parse: Callable[[dict[str, Any]], dict[str, Any]],
+    reader: PageReader,
     max_records: int | None,
     shard_pages: int,
     log: logging.Logger,
@@ -628,15 +639,16 @@ def _walk(
     progress = _Progress(log, path, None, client)
     before = sent()
     try:
-        for page in client.pages(started_at or path, None if started_at else params):
-            room = None if max_records is None else max_records - journal.records
-            rows, aside = _parsed(page.records[:room], parse)
-            over = page.next_url is None or (room is not None and len(page.records) >= room)
+        query = None if started_at else params
+        for page in client.pages(started_at or path, query, read=reader.read):
+            rows, over = page.records, page.next_url is None
+            if max_records is not None and len(rows) >= max_records - journal.records:
+                rows, over = rows.head(max_records - journal.records), True
             journal.take(
                 Step(
                     units=(path,) if over else (),
-                    rows=rows,
-                    set_aside=aside,
+                    frame=rows.frame,
+                    set_aside=rows.aside,
                     cursor=None if over else client.path_of(page.next_url or ""),
                     requests=sent() - before,
                 )
@@ -656,17 +668,3 @@ def _walk(
         journal.take(Step(failures=(failed,), cursor=journal.cursor, requests=sent() - before))
     finally:
         journal.flush()
-
-
-def _parsed(
-    records: Sequence[dict[str, Any]], parse: Callable[[dict[str, Any]], dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[SetAside]]:
-    """Raw rows of a page, and the records that the parser cannot read."""
-    rows: list[dict[str, Any]] = []
-    aside: list[SetAside] = []
-    for index, record in enumerate(records):
-        try:
-            rows.append(parse(record))
-        except UNREADABLE as error:
-            aside.append(SetAside.unparsed(index, record, error))
-    return rows, aside

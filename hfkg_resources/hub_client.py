@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -105,11 +105,11 @@ class Page:
     """One page of a list.
 
     Attributes:
-        records: the page's rows, raw; may be empty before the end.
+        records: what `read` made of it, else its rows, raw; may be empty before the end.
         next_url: where the list goes on; None on the last page.
     """
 
-    records: list[Any]
+    records: Any
     next_url: str | None
 
 
@@ -226,8 +226,20 @@ class HubClient:
         """
         return self._get(path_or_url, None, cap=cap)[0]
 
-    def pages(self, path_or_url: str, params: Mapping[str, Any] | None = None) -> Iterator[Page]:
+    def pages(
+        self,
+        path_or_url: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        read: Callable[[bytes], Sized] | None = None,
+    ) -> Iterator[Page]:
         """The pages of a list, each asked for when it is taken.
+
+        Args:
+            path_or_url: the list.
+            params: its query.
+            read: makes something that has a length of a page's body; a `ValueError` says that the
+                body is broken, and it is asked for again. Without it the rows are given raw.
 
         Raises:
             MalformedAnswer: a page is no list, or the next one lies on another host.
@@ -240,14 +252,12 @@ class HubClient:
         while next_url is not None:
             page_url = next_url
             seen.add(page_url)
-            answer, records = self._get(page_url, params, decode=orjson.loads)
-            if not isinstance(records, list):
-                raise MalformedAnswer("not a list", url=answer.url, status=answer.status)
+            answer, records = self._get(page_url, params, decode=read or _list)
             next_url, params = self._next_url(answer), None
             if next_url in seen:
                 # An empty page that leads to itself is a hiccup: it is read again, a few times.
                 again += 1
-                if records or next_url != page_url or again > EMPTY_PAGES:
+                if len(records) or next_url != page_url or again > EMPTY_PAGES:
                     raise RedirectLoop("the next page was read before", url=next_url)
             yield Page(records, next_url)
 
@@ -549,8 +559,20 @@ def _decoded(answer: Answer, decode: Callable[[bytes], Any] | None) -> Any:
         return decode(answer.content)
     except ValueError as error:
         raise _Transient(
-            MalformedAnswer(f"not JSON: {error}", url=answer.url, status=answer.status)
+            MalformedAnswer(f"not as promised: {error}", url=answer.url, status=answer.status)
         ) from error
+
+
+def _list(content: bytes) -> list[Any]:
+    """The rows of a page.
+
+    Raises:
+        ValueError: it is no JSON array.
+    """
+    rows = orjson.loads(content)
+    if not isinstance(rows, list):
+        raise ValueError("not a list")
+    return rows
 
 
 def _error_text(content: bytes) -> str:

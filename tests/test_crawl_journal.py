@@ -28,7 +28,7 @@ from hfkg_resources.crawl_journal import (
     crawl_walk,
 )
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.record_table import RecordTable
+from hfkg_resources.record_table import PageReader, RecordTable
 from hfkg_resources.table_schema import INSTANT, STRINGS, Column
 
 ROOT = Path(__file__).parents[1]
@@ -477,9 +477,8 @@ EVERYTHING = [f"{page:03d}-{row}" for page in range(PAGES) for row in range(PAGE
 
 def walk(journal, hub, parse=lambda record: record, **settings):
     with HubClient(hub.url, backoff_s=0.001, attempts=2) as client:
-        crawl_walk(
-            journal, client, "/api/models", {"limit": PAGE_ROWS}, parse, log=log, **settings
-        )  # fmt: skip
+        reader, query = PageReader(TABLE, parse), {"limit": PAGE_ROWS}
+        crawl_walk(journal, client, "/api/models", query, reader, log=log, **settings)
 
 
 def test_a_walk_takes_every_page_once(tmp_path, listing):
@@ -570,7 +569,7 @@ from pathlib import Path
 import polars as pl
 from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.record_table import RecordTable
+from hfkg_resources.record_table import PageReader, RecordTable
 from hfkg_resources.table_schema import Column
 
 way, url, directory, units = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
@@ -578,7 +577,8 @@ log = logging.getLogger("crawler")
 journal = StageJournal(directory, RecordTable((Column("id", pl.String(), "id", required=True),)))
 with HubClient(url) as client:
     if way == "walk":
-        crawl_walk(journal, client, "/api/models", {}, dict, shard_pages=3, log=log)
+        reader = PageReader(journal.table, dict)
+        crawl_walk(journal, client, "/api/models", {}, reader, shard_pages=3, log=log)
     else:
         fetch = lambda unit: [client.get_json(f"/api/unit/{unit}")]
         names = [f"{number:04d}" for number in range(units)]

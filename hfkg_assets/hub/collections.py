@@ -13,7 +13,8 @@ import polars as pl
 from hfkg_assets.hub import observations
 from hfkg_assets.hub.crawling import Table, crawled_table, now
 from hfkg_assets.hub.listings import PAGE
-from hfkg_resources.crawl import Crawl
+from hfkg_resources.crawl import Crawl, fetched_table
+from hfkg_resources.record_table import PageReader
 
 SHOWN = 4
 """Items that a listing row shows at most."""
@@ -58,7 +59,10 @@ def crawl_collections(
         observations.COLLECTIONS,
         "/api/collections",
         {"limit": PAGE, "sort": "lastModified"},
-        lambda record: parse_collection(record, is_complete=len(record["items"]) < SHOWN),
+        PageReader(
+            fetched_table(observations.COLLECTIONS),
+            lambda record: parse_collection(record, is_complete=len(record["items"]) < SHOWN),
+        ),
     ).unique("slug", keep="last", maintain_order=True)
     shown = listed.select("slug", "items").explode("items").unnest("items")
     if crawl.scope.kind != "all":

@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.crawling import Table, crawled_table, now
+from hfkg_assets.hub.crawling import Table, crawled_table, now, observed_now
 from hfkg_resources.crawl import Crawl
+from hfkg_resources.record_table import PageReader, RecordTable
 from hfkg_resources.table_schema import Column
 
 PAGE = 1_000
@@ -40,9 +41,32 @@ def parse_repository(record: dict[str, Any]) -> dict[str, Any]:
         "files": None if siblings is None else len(siblings),
         "has_readme": None
         if siblings is None
-        else any(file["rfilename"] == "README.md" for file in siblings),
+        else "README.md" in [file["rfilename"] for file in siblings],
         "observed_at": now(),
     }
+
+
+def repository_reader(columns: tuple[Column, ...]) -> PageReader:
+    """Reads the pages of a repository listing into a table of these columns."""
+    made_here = ("files", "has_readme", "observed_at")
+    served = [column for column in columns if column.name not in made_here]
+    return PageReader(
+        RecordTable(columns),
+        parse_repository,
+        RecordTable([*served, observations.SIBLINGS], or_false=("gated",)),
+        derive_repositories,
+    )
+
+
+def derive_repositories(served: pl.DataFrame) -> pl.DataFrame:
+    """What `parse_repository` does, for a whole page."""
+    names = pl.col("siblings").list.eval(pl.element().struct.field("rfilename"))
+    return served.with_columns(
+        pl.col("tags").fill_null([]),
+        observed_now(),
+        files=names.list.len(),
+        has_readme=names.list.contains("README.md"),
+    )
 
 
 def list_repositories(crawl: Crawl, kind: str, columns: tuple[Column, ...]) -> pl.LazyFrame:
@@ -57,7 +81,7 @@ def list_repositories(crawl: Crawl, kind: str, columns: tuple[Column, ...]) -> p
             columns,
             f"/api/{kind}",
             {"limit": PAGE, "sort": "createdAt", **filters, "expand": list(EXPAND[kind])},
-            parse_repository,
+            repository_reader(columns),
             max_records=crawl.scope.limit or None,
         )
         for stage, filters in _walks(crawl, kind)

@@ -53,6 +53,9 @@ _DOWNLOADS = (
     Column("downloadsAllTime", pl.Int64(), "downloads since creation"),
 )
 
+SIBLINGS = Column("siblings", pl.List(pl.Struct({"rfilename": pl.String()})), "the files at `sha`")
+"""Served with every repository, kept as `files` and `has_readme`."""
+
 MODELS = (
     *_REPOSITORY,
     _GATED,

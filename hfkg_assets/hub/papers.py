@@ -15,8 +15,9 @@ from hfkg_assets.hub import observations
 from hfkg_assets.hub.crawling import Refusals, Table, crawled_table, now
 from hfkg_assets.knowledge_graph.relations import without_version
 from hfkg_assets.vocabulary import ARXIV_ID
-from hfkg_resources.crawl import Crawl
+from hfkg_resources.crawl import Crawl, fetched_table
 from hfkg_resources.errors import NotFound
+from hfkg_resources.record_table import PageReader
 from hfkg_resources.table_schema import schema_of
 
 PAPERS_PAGE = 100
@@ -71,8 +72,9 @@ def crawl_papers(crawl: Crawl, cited: Callable[[], pl.LazyFrame]) -> pl.LazyFram
     """
     known = pl.LazyFrame(schema=schema_of(observations.PAPERS))
     if crawl.scope.kind == "all":
+        reader = PageReader(fetched_table(observations.PAPERS), parse_paper)
         known = crawl.walk(
-            "papers", observations.PAPERS, "/api/papers", {"limit": PAPERS_PAGE}, parse_paper
+            "papers", observations.PAPERS, "/api/papers", {"limit": PAPERS_PAGE}, reader
         )
 
     # The listing is said to hold every indexed paper: a few of the others show whether that is so.

@@ -35,7 +35,7 @@ from benchmarks.crawl_interruptions import (
 )
 from hfkg_resources.crawl_journal import StageJournal, Step, crawl_walk
 from hfkg_resources.hub_client import HubClient
-from hfkg_resources.record_table import RecordTable
+from hfkg_resources.record_table import PageReader, RecordTable
 from hfkg_resources.sample_hub.faults import Faults, slow
 from hfkg_resources.sample_hub.server import create_app, serve
 from hfkg_resources.sample_hub.world import World
@@ -121,7 +121,7 @@ def test_a_walk_killed_after_its_last_page_and_before_its_end_has_that_page(tmp_
     StageJournal(tmp_path, table).take(Step(units=("/api/models",), rows=[{"id": "a"}]))
     journal = StageJournal(tmp_path, table)
     with HubClient("http://127.0.0.1:9") as client:  # nobody is to be asked
-        crawl_walk(journal, client, "/api/models", {}, dict, log=log)
+        crawl_walk(journal, client, "/api/models", {}, PageReader(table, dict), log=log)
     assert journal.scan().collect()["id"].to_list() == ["a"]
     assert journal.finished
 
