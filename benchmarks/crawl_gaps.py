@@ -52,7 +52,7 @@ class Gap:
 
     Attributes:
         stage: where.
-        kind: `failed`, `missing` or `set_aside`.
+        kind: `failed`, `missing`, `deferred` or `set_aside`.
         unit: the unit of work; None for a record of a listing.
         status: what the ledger says of the unit.
         excerpt: the beginning of a record set aside.
@@ -121,8 +121,8 @@ def _by_key(frame: pl.DataFrame, key: tuple[str, ...]) -> dict[Key, list[Row]]:
 
 def _read_gaps(root: Path, day: str) -> Iterator[Gap]:
     for row in _read(root, "ledger", day).iter_rows(named=True):
-        if row["status"] not in ("ok", "deferred"):
-            kind = "failed" if row["status"] == "failed" else "missing"
+        if row["status"] != "ok":
+            kind = row["status"] if row["status"] in ("failed", "deferred") else "missing"
             yield Gap(row["stage"], kind, row["unit"], row["status"])
     for row in _read(root, "set_aside", day).iter_rows(named=True):
         yield Gap(row["stage"], "set_aside", row["unit"], excerpt=row["excerpt"])
@@ -153,9 +153,7 @@ class _Judge:
     def __init__(self, truth: Crawled, crawled: Crawled, unread: Mapping[str, Set[str]]) -> None:
         self._truth, self._crawled, self._unread = truth, crawled, unread
         self._unfetched = {
-            (gap.table, gap.unit): gap.status
-            for gap in crawled.gaps
-            if gap.kind in ("failed", "missing")
+            (gap.table, gap.unit): gap.status for gap in crawled.gaps if gap.kind != "set_aside"
         }
         self._set_aside = Counter(
             (gap.table, gap.unit) for gap in crawled.gaps if gap.kind == "set_aside"
@@ -309,7 +307,7 @@ class _Judge:
     def count_objections(self) -> Iterator[str]:
         recorded = Counter((gap.stage, gap.kind) for gap in self._crawled.gaps)
         for stage, row in self._crawled.coverage.items():
-            for kind in ("failed", "missing", "set_aside"):
+            for kind in ("failed", "missing", "deferred", "set_aside"):
                 if row[kind] != recorded[stage, kind]:
                     yield f"{stage}: {row[kind]} {kind} counted, {recorded[stage, kind]} recorded"
         if self._crawled.check_passed and any(map(self._is_lossy, self._crawled.coverage)):

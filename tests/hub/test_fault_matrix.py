@@ -34,6 +34,7 @@ CELLS = [
     Cell("followers of organizations", "502", "lasting"),
     Cell("members", "slow", "passing"),
     Cell("repository", "removed", "lasting"),
+    Cell("repository", "wrong field", "lasting"),
     Cell("pinned README", "disabled", "lasting"),
     Cell("README redirect", "429 bare", "passing"),
     Cell("redirected README", "cut", "lasting"),
