@@ -54,9 +54,7 @@ import sys
 import dagster as dg
 from hfkg_assets.definitions import build_defs
 
-job = dg.define_asset_job("crawl", selection=dg.AssetSelection.groups("hub"))
-defs = dg.Definitions.merge(build_defs(), dg.Definitions(jobs=[job]))
-defs.resolve_job_def("crawl").execute_in_process(
+build_defs().resolve_job_def("crawl").execute_in_process(
     instance=dg.DagsterInstance.ephemeral(),
     partition_key=sys.argv[1],
     run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
