@@ -181,8 +181,9 @@ def test_a_full_disk_fails_the_run_in_one_line_and_with_room_it_goes_on(
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
 
     def run():
+        arguments = ["run", "--job", "crawl", "--date", crawls.day]
         return subprocess.run(
-            [sys.executable, "-m", "hfkg_assets.cli", "run", "--job", "crawl", "--date", crawls.day],
+            [sys.executable, "-m", "hfkg_assets.cli", *arguments],
             env=crawls.environment(root) | {"DAGSTER_HOME": str(tmp_path)},
             cwd=tmp_path, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
