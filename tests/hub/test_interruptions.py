@@ -139,6 +139,12 @@ def test_a_crawl_killed_at_a_random_moment_ends_as_if_it_had_not_been(crawls, al
 
 
 @pytest.mark.slow
+def test_a_crawl_killed_between_its_last_answer_and_its_last_table_asks_nothing_anew(crawls, alone):
+    moment = alone.at((alone.times[-1] + alone.duration) / 2)
+    assert_as_if_nothing_had_been(crawls.killed_once("last-tables", moment, alone))
+
+
+@pytest.mark.slow
 def test_a_crawl_killed_again_and_again_ends_as_if_it_had_not_been(crawls, alone):
     assert_as_if_nothing_had_been(crawls.killed("chain", alone.chain(5), alone))
 
