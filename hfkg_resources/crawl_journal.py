@@ -4,7 +4,6 @@ Belongs here: steps and shards on disk, the two ways to crawl (many small units,
 Does not: what is asked of the Hub, how a request is sent, or what a row must be (`record_table`).
 """
 
-import errno
 import itertools
 import logging
 import os
@@ -366,8 +365,9 @@ class _StepLog:
             self._file = self._path.open("ab", buffering=0)
         line, end = step.written(), self._path.stat().st_size
         try:
-            if self._file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            rest = memoryview(line)
+            while rest:  # a short write comes before the error that says why
+                rest = rest[self._file.write(rest) :]
         except BaseException:
             os.truncate(self._path, end)
             raise

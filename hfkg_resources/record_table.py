@@ -67,7 +67,10 @@ class RecordTable:
         for column in self.columns:
             value = _json_schema(column.dtype)
             if column.name in or_false:
-                value = core_schema.union_schema([value, core_schema.literal_schema([False])])
+                false = core_schema.literal_schema([False])
+                value = core_schema.union_schema(
+                    [value, core_schema.chain_schema([core_schema.bool_schema(strict=True), false])]
+                )
             fields[column.name] = core_schema.typed_dict_field(
                 value if column.required else core_schema.nullable_schema(value),
                 required=column.required,

@@ -19,6 +19,9 @@ from hfkg_resources.atomic_write import SUFFIX, write_atomically
 from hfkg_resources.table_schema import Column
 
 PART = "part-0.parquet"
+ROW_GROUP_ROWS = 10_000
+"""Rows that are held at once when a table is copied: it may have a text of many KB in each."""
+
 PREVIEW_ROWS = 5
 PREVIEW_CELL = 60
 
@@ -99,7 +102,12 @@ class Warehouse(dg.ConfigurableIOManager):
         path = self.path(key, day)
         for torn in path.parent.glob(f".{PART}.*{SUFFIX}"):  # of a run that was killed here
             torn.unlink(missing_ok=True)
-        write_atomically(path, lambda file: frame.lazy().sink_parquet(file, compression="zstd"))
+        write_atomically(
+            path,
+            lambda file: frame.lazy().sink_parquet(
+                file, compression="zstd", row_group_size=ROW_GROUP_ROWS
+            ),
+        )
         return path
 
     # -- Dagster --------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.carrying import renamed_rows
 from hfkg_assets.hub.crawling import CrawledTable, Refusals, Table, crawled_table, now, observed_now
 from hfkg_resources.crawl import Crawl
+from hfkg_resources.disk_sort import sort_on_disk
 from hfkg_resources.errors import BadRequest, Gated, NotFound
 from hfkg_resources.hub_client import Answer, HubClient
 
@@ -121,22 +121,44 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
             answer = closed.ask(lambda: reader.read(repo_id, sha))
         else:
             answer = reader.read(repo_id, sha)
-        return [parse_card(repo_id, sha, answer.content)]
+        return [{**parse_card(repo_id, sha, answer.content), "_id": unit}]
 
-    carry = None
-    if crawl.before is not None:
-        cards = crawl.before.table(stage)
-        carry = renamed_rows(crawl, cards, "id", kind.removesuffix("s"), repositories)
     cards = crawl.units(
         stage, observations.CARDS, wanted.select("unit", "basis"), fetch,
-        carry=carry, refresh=False,
+        carry=_cards_before(crawl, stage, wanted), refresh=False,
     )  # fmt: skip
     withheld = (
         crawl.missing(stage)
         .join(wanted, on="unit")
-        .select("id", pl.col("reason").alias("status"), observed_now(), carried=pl.lit(False))
+        .select(
+            "id", pl.col("unit").alias("_id"), pl.col("reason").alias("status"),
+            observed_now(), carried=pl.lit(False),
+        )
+    )  # fmt: skip
+    rows = pl.concat([cards, withheld.lazy()], how="diagonal_relaxed")
+    return sort_on_disk(rows, "id", crawl.directory / "sorted")
+
+
+def _cards_before(crawl: Crawl, stage: str, wanted: pl.DataFrame) -> pl.LazyFrame | None:
+    """The cards of the snapshot before, with the ids of today.
+
+    Only renamed ones pass through a join: the texts are too many to be held in memory.
+    """
+    if crawl.before is None:
+        return None
+    cards = crawl.before.table(stage).with_columns(unit="_id")
+    ids = cards.select("unit", "id").collect()
+    today = wanted.select("unit", _today="id")
+    renamed = ids.join(today, on="unit").filter(pl.col("id") != pl.col("_today"))
+    moved = renamed["unit"].implode()
+    followed = (
+        cards.filter(pl.col("unit").is_in(moved))
+        .join(renamed.lazy().select("unit", "_today"), on="unit")
+        .with_columns(id="_today")
+        .drop("_today")
+        .collect()
     )
-    return pl.concat([cards, withheld.lazy()], how="diagonal_relaxed").sort("id")
+    return pl.concat([cards.filter(~pl.col("unit").is_in(moved)), followed.lazy()])
 
 
 def card_table(kind: str) -> CrawledTable:

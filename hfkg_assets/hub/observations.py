@@ -178,6 +178,7 @@ MEMBERS = (
 )
 
 CARDS = (
+    Column("_id", pl.String(), "the repository's stable id", required=True),
     Column("id", pl.String(), "repository id", required=True),
     Column("sha", pl.String(), "commit the text was read at"),
     Column("status", pl.String(), "ok, not_utf8, or why there is no text", required=True),

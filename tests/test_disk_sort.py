@@ -1,0 +1,31 @@
+"""Sorting by way of files gives what sorting in memory gives."""
+
+import polars as pl
+import pytest
+
+from hfkg_resources import disk_sort
+from hfkg_resources.disk_sort import sort_on_disk
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Files whose ids overlap and repeat."""
+    frame = pl.DataFrame({"id": [f"{n * 7919 % 1_000:04d}" for n in range(1_050)]}).with_row_index()
+    for number in range(7):
+        frame.slice(number * 150, 150).write_parquet(tmp_path / f"{number}.parquet")
+    return pl.scan_parquet(tmp_path / "*.parquet")
+
+
+@pytest.mark.parametrize("rows", [1, 100, 999, 1_000, 1_050, 5_000])
+def test_rows_come_sorted_and_none_is_lost_or_doubled(shards, tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(disk_sort, "RANGE_ROWS", rows)
+    found = sort_on_disk(shards, "id", tmp_path / "sorted").collect()
+    assert found["id"].is_sorted()
+    assert found.sort("id", "index").equals(shards.sort("id", "index").collect())
+
+
+def test_one_range_is_sorted_in_memory_and_an_empty_frame_stays_empty(shards, tmp_path):
+    assert sort_on_disk(shards, "id", tmp_path / "sorted").collect()["id"].is_sorted()
+    assert not (tmp_path / "sorted").exists()
+    empty = pl.LazyFrame(schema={"id": pl.String})
+    assert sort_on_disk(empty, "id", tmp_path / "sorted").collect().is_empty()
