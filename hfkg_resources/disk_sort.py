@@ -12,10 +12,11 @@ import polars as pl
 from hfkg_resources.atomic_write import write_atomically
 
 RANGE_ROWS = 20_000
-"""Rows sorted at once: with texts of some KB a hundred MB."""
+RANGE_BYTES = 64 * 1024 * 1024
+"""What is sorted at once: so many rows at most, or so many bytes."""
 
 
-def sort_on_disk(frame: pl.LazyFrame, by: str, folder: Path) -> pl.LazyFrame:
+def sort_on_disk(frame: pl.LazyFrame, by: str, size: pl.Expr, folder: Path) -> pl.LazyFrame:
     """A frame sorted by a column without nulls, by way of files with one range of it each.
 
     Polars sorts in memory. Here only the keys are, and then one range after the other. It is quick
@@ -24,16 +25,21 @@ def sort_on_disk(frame: pl.LazyFrame, by: str, folder: Path) -> pl.LazyFrame:
     Args:
         frame: what to sort; it is scanned once for the keys and once per range.
         by: the column.
+        size: bytes of a row, about.
         folder: where the ranges are written; it must live as long as the result.
     """
-    keys = frame.select(by).collect().to_series().sort()
-    if keys.len() <= RANGE_ROWS:
+    row = pl.int_range(pl.len())
+    before = pl.col("size").fill_null(0).cum_sum() - pl.col("size").fill_null(0)
+    number = pl.max_horizontal(row // RANGE_ROWS, before // RANGE_BYTES)
+    keys = frame.select(pl.col(by).alias("key"), size.alias("size")).collect().sort("key")
+    lows = keys.filter(number != number.shift(1, fill_value=-1))["key"].unique(maintain_order=True)
+    if lows.len() <= 1:
         return frame.sort(by)
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
-    for number, (low, high) in enumerate(pairwise([*keys.gather_every(RANGE_ROWS), None])):
+    for part, (low, high) in enumerate(pairwise([*lows, None])):
         below = pl.lit(True) if high is None else pl.col(by) < high
         rows = frame.filter(pl.col(by) >= low, below).sort(by)
-        parts.append(folder / f"range-{number:05d}.parquet")
+        parts.append(folder / f"range-{part:05d}.parquet")
         write_atomically(parts[-1], rows.sink_parquet)
     return pl.scan_parquet(parts, hive_partitioning=False)

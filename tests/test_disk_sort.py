@@ -19,13 +19,27 @@ def shards(tmp_path):
 @pytest.mark.parametrize("rows", [1, 100, 999, 1_000, 1_050, 5_000])
 def test_rows_come_sorted_and_none_is_lost_or_doubled(shards, tmp_path, monkeypatch, rows):
     monkeypatch.setattr(disk_sort, "RANGE_ROWS", rows)
-    found = sort_on_disk(shards, "id", tmp_path / "sorted").collect()
+    found = sort_on_disk(shards, "id", pl.lit(1), tmp_path / "sorted").collect()
     assert found["id"].is_sorted()
     assert found.sort("id", "index").equals(shards.sort("id", "index").collect())
 
 
 def test_one_range_is_sorted_in_memory_and_an_empty_frame_stays_empty(shards, tmp_path):
-    assert sort_on_disk(shards, "id", tmp_path / "sorted").collect()["id"].is_sorted()
+    size = pl.col("id").str.len_bytes()
+    assert sort_on_disk(shards, "id", size, tmp_path / "sorted").collect()["id"].is_sorted()
     assert not (tmp_path / "sorted").exists()
     empty = pl.LazyFrame(schema={"id": pl.String})
-    assert sort_on_disk(empty, "id", tmp_path / "sorted").collect().is_empty()
+    assert sort_on_disk(empty, "id", size, tmp_path / "sorted").collect().is_empty()
+
+
+@pytest.mark.parametrize("size", [pl.col("index") % 50, pl.when(pl.col("index") > 500).then(9)])
+def test_a_range_holds_no_more_bytes_than_it_may_but_for_its_last_row(
+    shards, tmp_path, monkeypatch, size
+):
+    monkeypatch.setattr(disk_sort, "RANGE_BYTES", 1_000)
+    found = sort_on_disk(shards, "id", size, tmp_path / "sorted").collect()
+    assert found.sort("id", "index").equals(shards.sort("id", "index").collect())
+    parts = sorted((tmp_path / "sorted").iterdir())
+    held = [pl.scan_parquet(part).select(size.sum()).collect().item() for part in parts]
+    assert len(parts) > 1
+    assert max(held) < 1_000 + 2 * 50

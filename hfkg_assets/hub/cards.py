@@ -136,7 +136,7 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
         )
     )  # fmt: skip
     rows = pl.concat([cards, withheld.lazy()], how="diagonal_relaxed")
-    return sort_on_disk(rows, "id", crawl.directory / "sorted")
+    return sort_on_disk(rows, "id", pl.col("bytes"), crawl.directory / "sorted")
 
 
 def _cards_before(crawl: Crawl, stage: str, wanted: pl.DataFrame) -> pl.LazyFrame | None:
