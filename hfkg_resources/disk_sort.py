@@ -4,6 +4,7 @@ Belongs here: one way to sort a table whose rows are large. Does not: what is so
 stored.
 """
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from hfkg_resources.atomic_write import write_atomically
 RANGE_ROWS = 20_000
 RANGE_BYTES = 64 * 1024 * 1024
 """What is sorted at once: so many rows at most, or so many bytes."""
+
+GROUP_ROWS = 1_000
+"""What is read at once when the ranges are joined."""
 
 
 def sort_on_disk(frame: pl.LazyFrame, by: str, size: pl.Expr, folder: Path) -> pl.LazyFrame:
@@ -41,5 +45,5 @@ def sort_on_disk(frame: pl.LazyFrame, by: str, size: pl.Expr, folder: Path) -> p
         below = pl.lit(True) if high is None else pl.col(by) < high
         rows = frame.filter(pl.col(by) >= low, below).sort(by)
         parts.append(folder / f"range-{part:05d}.parquet")
-        write_atomically(parts[-1], rows.sink_parquet)
+        write_atomically(parts[-1], partial(rows.sink_parquet, row_group_size=GROUP_ROWS))
     return pl.scan_parquet(parts, hive_partitioning=False)

@@ -19,8 +19,9 @@ from hfkg_resources.atomic_write import SUFFIX, write_atomically
 from hfkg_resources.table_schema import Column
 
 PART = "part-0.parquet"
-ROW_GROUP_ROWS = 10_000
-"""Rows that are held at once when a table is copied: it may have a text of many KB in each."""
+ROW_GROUP_ROWS = 50_000
+ROW_GROUP_KEY = "hfkg/row_group_rows"
+"""Rows held at once when a table is copied; this metadata says fewer, where rows are large."""
 
 PREVIEW_ROWS = 5
 PREVIEW_CELL = 60
@@ -96,7 +97,11 @@ class Warehouse(dg.ConfigurableIOManager):
         return pl.scan_parquet(path, hive_partitioning=False)
 
     def write(
-        self, key: Sequence[str] | str, day: date | str, frame: pl.LazyFrame | pl.DataFrame
+        self,
+        key: Sequence[str] | str,
+        day: date | str,
+        frame: pl.LazyFrame | pl.DataFrame,
+        row_group_rows: int = ROW_GROUP_ROWS,
     ) -> Path:
         """Stores a table: written beside its place, then renamed into it."""
         path = self.path(key, day)
@@ -105,7 +110,7 @@ class Warehouse(dg.ConfigurableIOManager):
         write_atomically(
             path,
             lambda file: frame.lazy().sink_parquet(
-                file, compression="zstd", row_group_size=ROW_GROUP_ROWS
+                file, compression="zstd", row_group_size=row_group_rows
             ),
         )
         return path
@@ -129,7 +134,8 @@ class Warehouse(dg.ConfigurableIOManager):
         schema = frame.collect_schema()
         if declared is not None:
             expect_schema(key, schema, declared)
-        path = self.write(key, day, frame)
+        rows_at_once = context.definition_metadata.get(ROW_GROUP_KEY, ROW_GROUP_ROWS)
+        path = self.write(key, day, frame, rows_at_once)
         digest = sha256_of(path)
         # The content's digest as data version: what is below is stale only if the content changed.
         context.step_context.set_data_version(context.asset_key, dg.DataVersion(digest))

@@ -170,6 +170,7 @@ def card_table(kind: str) -> CrawledTable:
         columns=observations.CARDS,
         ins={"repositories": f"hub/{kind}"},
         bucket="resolvers",
+        row_group_rows=1_000,  # a text may have megabytes
     )
     def cards_table(crawl: Crawl, repositories: Table) -> pl.LazyFrame:
         return crawl_cards(crawl, kind, repositories())

@@ -25,7 +25,13 @@ from hfkg_assets.hub.crawling import CrawledTable, crawl_tables
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.sources import HubSource
-from hfkg_resources.warehouse import SCHEMA_KEY, Warehouse, column_schema
+from hfkg_resources.warehouse import (
+    ROW_GROUP_KEY,
+    ROW_GROUP_ROWS,
+    SCHEMA_KEY,
+    Warehouse,
+    column_schema,
+)
 
 TABLES: dict[str, CrawledTable] = {
     table.short_name: table
@@ -35,7 +41,9 @@ TABLES: dict[str, CrawledTable] = {
 """All raw tables by short name."""
 
 
-def _out(name: str, table: CrawledTable | Summary, bucket: str) -> dg.AssetOut:
+def _out(
+    name: str, table: CrawledTable | Summary, bucket: str, row_group_rows: int = ROW_GROUP_ROWS
+) -> dg.AssetOut:
     return dg.AssetOut(
         key=key_of(f"hub/{name}"),
         description=table.description,
@@ -45,7 +53,7 @@ def _out(name: str, table: CrawledTable | Summary, bucket: str) -> dg.AssetOut:
         kinds={"huggingface", "parquet"},
         owners=OWNERS,
         tags={"layer": "hub", "bucket": bucket},
-        metadata={SCHEMA_KEY: column_schema(table.columns)},
+        metadata={SCHEMA_KEY: column_schema(table.columns), ROW_GROUP_KEY: row_group_rows},
         code_version="2",
     )
 
@@ -53,7 +61,10 @@ def _out(name: str, table: CrawledTable | Summary, bucket: str) -> dg.AssetOut:
 @dg.multi_asset(
     name="crawl_hub",
     outs={
-        **{name: _out(name, table, table.bucket) for name, table in TABLES.items()},
+        **{
+            name: _out(name, table, table.bucket, table.row_group_rows)
+            for name, table in TABLES.items()
+        },
         **{name: _out(name, summary, "none") for name, summary in SUMMARIES.items()},
     },
     internal_asset_deps={

@@ -19,6 +19,7 @@ from hfkg_resources.crawl import CrawlSession
 from hfkg_resources.crawl_journal import CrawlStopped
 from hfkg_resources.errors import HubError
 from hfkg_resources.table_schema import Column
+from hfkg_resources.warehouse import ROW_GROUP_ROWS
 
 GRACE_S = 10.0
 """How long tables that were told to stop are waited for."""
@@ -44,6 +45,7 @@ class CrawledTable:
         rows: takes the table's `Crawl` and what it reads, each as a `Table`; returns the rows.
         bucket: the quota that its requests are counted in.
         figures: what its materialization tells besides the crawl's own figures.
+        row_group_rows: rows that are held at once when it is stored.
     """
 
     name: str
@@ -53,6 +55,7 @@ class CrawledTable:
     rows: Callable[..., pl.LazyFrame]
     bucket: str
     figures: Callable[[pl.LazyFrame], Mapping[str, Any]]
+    row_group_rows: int
 
     @property
     def short_name(self) -> str:
@@ -68,9 +71,12 @@ def crawled_table(
     ins: Mapping[str, str] | None = None,
     bucket: str = "api",
     figures: Callable[[pl.LazyFrame], Mapping[str, Any]] = lambda rows: {},
+    row_group_rows: int = ROW_GROUP_ROWS,
 ) -> Callable[[Callable[..., pl.LazyFrame]], CrawledTable]:
     """Declares a raw table by the function that crawls it; see `CrawledTable`."""
-    return lambda rows: CrawledTable(name, description, columns, ins or {}, rows, bucket, figures)
+    return lambda rows: CrawledTable(
+        name, description, columns, ins or {}, rows, bucket, figures, row_group_rows
+    )
 
 
 def crawl_tables(
