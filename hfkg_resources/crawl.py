@@ -382,8 +382,11 @@ class Crawl:
         missing = journal.missing().with_columns(pl.col("reason").alias("outcome"))
         failed = journal.failures().with_columns(pl.lit("failed").alias("outcome"))
         gave_nothing = pl.concat([missing, failed]).rename({"status": "http_status"})
+        # Without a basis it is asked for again next time: a record that was set aside may be sound.
+        aside = pl.col("unit").is_in(journal.set_aside()["unit"].drop_nulls().implode())
+        basis = pl.when(~aside).then("basis").alias("basis")
         return wanted.join(gave_nothing, on="unit", how="left").select(
-            "unit", "basis", pl.col("outcome").fill_null("ok").alias("status"), "http_status",
+            "unit", basis, pl.col("outcome").fill_null("ok").alias("status"), "http_status",
             "reason", pl.lit(date.fromisoformat(self.day)).alias("observed_on"),
         )  # fmt: skip
 

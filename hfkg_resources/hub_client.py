@@ -259,6 +259,8 @@ class HubClient:
                 again += 1
                 if len(records) or next_url != page_url or again > EMPTY_PAGES:
                     raise RedirectLoop("the next page was read before", url=next_url)
+            else:
+                again = 0
             yield Page(records, next_url)
 
     def path_of(self, url: str) -> str:

@@ -30,6 +30,11 @@ def list_users(
     ]
 
 
+def each_once(rows: pl.LazyFrame, *key: str) -> pl.LazyFrame:
+    """The rows sorted by their key, each once: a list that grows while it is read repeats some."""
+    return rows.unique(key, keep="last", maintain_order=True).sort(key)
+
+
 def liked(repositories: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
     """The repositories that have likes.
 
@@ -68,7 +73,7 @@ def crawl_likers(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.L
         "likers", observations.LIKERS, units.select("unit", "basis"), fetch,
         carry=_likers_before(crawl, repositories),
     )  # fmt: skip
-    return rows.sort("repo_kind", "repo_id", "user")
+    return each_once(rows, "repo_kind", "repo_id", "user")
 
 
 def _likers_before(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame | None:
@@ -116,7 +121,7 @@ def crawl_followers(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
         before = without_closed_accounts(crawl, crawl.before.table("followers"))
         carry = before.with_columns(pl.format("{}:{}", "kind", "name").alias("unit"))
     rows = crawl.units("followers", observations.FOLLOWERS, followed(accounts), fetch, carry=carry)
-    return rows.sort("kind", "name", "user")
+    return each_once(rows, "kind", "name", "user")
 
 
 def peopled(accounts: pl.LazyFrame) -> pl.DataFrame:
@@ -147,7 +152,7 @@ def crawl_members(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
         before = without_closed_accounts(crawl, crawl.before.table("members"))
         carry = before.with_columns(pl.col("org").alias("unit"))
     rows = crawl.units("members", observations.MEMBERS, peopled(accounts), fetch, carry=carry)
-    return rows.sort("org", "user")
+    return each_once(rows, "org", "user")
 
 
 @crawled_table(
