@@ -65,7 +65,7 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
             endpoint=environment.get("HF_ENDPOINT") or PUBLIC_ENDPOINT,
             sample_repositories=number("HFKG_SAMPLE_REPOSITORIES", 1_500),
             sample_seed=number("HFKG_SAMPLE_SEED", 7),
-            workers=number("HFKG_WORKERS", 16),
+            workers=number("HFKG_WORKERS", 48),
             refresh_days=number("HFKG_REFRESH_DAYS", 30, least=0),
         ),
         "warehouse": Warehouse(root=environment.get("HFKG_ROOT") or "data"),

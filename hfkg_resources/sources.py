@@ -51,7 +51,7 @@ class HubSource(dg.ConfigurableResource):
     endpoint: str = PUBLIC_ENDPOINT
     sample_repositories: int = 1_500
     sample_seed: int = 7
-    workers: int = 16
+    workers: int = 48
     refresh_days: int = 30
 
     @field_validator("source")

@@ -1,89 +1,32 @@
 """The platform through its running UI: the asset graph is there, and backfills work from it."""
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from hfkg_assets import vocabulary as v
 from hfkg_resources.warehouse import Warehouse
+from tests.dagster_dev import REPOSITORY, DagsterDev
 
-REPOSITORY = Path(__file__).parent.parent
 DATES = ["2025-03-01", "2025-03-08", "2026-01-15"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.ui]
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-class RunningUI:
-    """`dagster dev` on loopback with a home and a store of its own."""
+class RunningUI(DagsterDev):
+    """`dagster dev` over a small sample Hub and a store of its own."""
 
     def __init__(self, home):
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
         self.warehouse = Warehouse(root=str(home / "data"))
-        shutil.copy(REPOSITORY / "dagster.yaml", home)
         environment = {
             **os.environ,
-            "DAGSTER_HOME": str(home),
             "PYTHONPATH": str(REPOSITORY),
             "HFKG_ROOT": str(home / "data"),
             "HFKG_SAMPLE_REPOSITORIES": "300",
         }
-        self.log = (home / "dev.log").open("w")
-        self.process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("dagster"), "dev",
-                "-w", REPOSITORY / "workspace.yaml", "-h", "127.0.0.1", "-p", str(port),
-            ],
-            env=environment, cwd=home, stdout=self.log, stderr=subprocess.STDOUT,
-            # A process started in the background may ignore SIGINT, which is how dev is stopped.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            start_new_session=True,
-        )  # fmt: skip
-
-    def query(self, query, **variables):
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            found = json.load(answer)
-        assert "errors" not in found, found
-        return found["data"]
-
-    def wait_for(self, what, seconds, condition):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "dagster dev ended"
-            try:
-                if found := condition():
-                    return found
-            except OSError:
-                pass
-            time.sleep(1)
-        raise AssertionError(f"no {what} within {seconds} s")
-
-    def stop(self):
-        os.killpg(self.process.pid, signal.SIGINT)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.log.close()
+        super().__init__(home, environment)
 
 
 @pytest.fixture(scope="module")

@@ -3,19 +3,12 @@
 The short form of `benchmarks/crawl_interruptions.py`: few kills at fixed seeds, a small sample Hub.
 """
 
-import json
 import logging
-import os
 import re
 import resource
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -41,6 +34,7 @@ from hfkg_resources.sample_hub.server import create_app, serve
 from hfkg_resources.sample_hub.world import World
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
+from tests.dagster_dev import DagsterDev
 
 MOST_TWICE = 0.02
 """Share of requests that one interruption may cost."""
@@ -251,82 +245,34 @@ STATUS = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } }
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 
-class DagsterDev:
-    """`dagster dev` on loopback with a home of its own."""
-
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
-        home.mkdir()
-        shutil.copy(REPOSITORY / "dagster.yaml", home)
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/graphql"
-        self.log = (home / "dev.log").open("wb")
-        self.process = subprocess.Popen(
-            [
-                Path(sys.executable).with_name("dagster"), "dev",
-                "-w", REPOSITORY / "workspace.yaml", "-h", "127.0.0.1", "-p", str(port),
-            ],
-            env=environment | {"DAGSTER_HOME": str(home)},
-            cwd=home, stdout=self.log, stderr=self.log, start_new_session=True,
-            # A process started in the background may ignore SIGINT, which is how dev is stopped.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
-
-    def ask(self, query: str, **variables: object) -> dict:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            found = json.load(answer)
-        assert "errors" not in found, found
-        return found["data"]
-
-    def wait_for(self, what, seconds, condition):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, "dagster dev ended"
-            try:
-                if found := condition():
-                    return found
-            except OSError:  # it does not listen yet
-                pass
-            time.sleep(0.2)
-        raise AssertionError(f"no {what} within {seconds} s")
-
-    def launch(self, assets, day) -> str:
-        """Launches a run of assets for a day; returns its id."""
-        launched = self.ask(
-            LAUNCH,
-            params={
-                "selector": {
-                    "repositoryName": "__repository__",
-                    "repositoryLocationName": "hfkg",
-                    "pipelineName": "__ASSET_JOB",
-                    "assetSelection": [{"path": path} for path in assets],
-                    "assetCheckSelection": [],
-                },
-                "mode": "default",
-                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day}]},
+def launch(dev, assets, day):
+    """Launches a run of assets for a day; returns its id."""
+    launched = dev.query(
+        LAUNCH,
+        params={
+            "selector": {
+                "repositoryName": "__repository__",
+                "repositoryLocationName": "hfkg",
+                "pipelineName": "__ASSET_JOB",
+                "assetSelection": [{"path": path} for path in assets],
+                "assetCheckSelection": [],
             },
-        )["launchPipelineExecution"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return launched["run"]["id"]
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day}]},
+        },
+    )["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return launched["run"]["id"]
 
-    def end_of(self, run_id, seconds) -> str:
-        """The status in which a run ends."""
 
-        def ended():
-            status = self.ask(STATUS, id=run_id)["runOrError"]["status"]
-            return status if status in ENDED else None
+def end_of(dev, run_id, seconds):
+    """The status in which a run ends."""
 
-        return self.wait_for("end of the run", seconds, ended)
+    def ended():
+        status = dev.query(STATUS, id=run_id)["runOrError"]["status"]
+        return status if status in ENDED else None
 
-    def stop(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.log.close()
+    return dev.wait_for("end of the run", seconds, ended)
 
 
 @pytest.fixture
@@ -345,20 +291,20 @@ def test_a_crawl_stopped_from_the_ui_is_canceled_soon_and_launched_again_it_goes
 ):
     nodes = dev.wait_for(
         "asset graph", 240,
-        lambda: dev.ask("{ assetNodes { assetKey { path } groupName } }")["assetNodes"],
+        lambda: dev.query("{ assetNodes { assetKey { path } groupName } }")["assetNodes"],
     )  # fmt: skip
     hub = [node["assetKey"]["path"] for node in nodes if node["groupName"] == "hub"]
     root, since = tmp_path / "data", len(crawls.lines)
-    stopped = dev.launch(hub, crawls.day)
+    stopped = launch(dev, hub, crawls.day)
     half = since + len(alone.stages) // 2
     dev.wait_for("half of the crawl", 120, lambda: len(crawls.lines) >= half)
     during = {stage_of(crawls.lines[-1])}
-    result = dev.ask(TERMINATE, runIds=[stopped], terminatePolicy="SAFE_TERMINATE")
+    result = dev.query(TERMINATE, runIds=[stopped], terminatePolicy="SAFE_TERMINATE")
     (one,) = result["terminateRuns"]["terminateRunResults"]
     assert one["__typename"] == "TerminateRunSuccess", one
-    assert dev.end_of(stopped, PROMPT_S) == "CANCELED"
+    assert end_of(dev, stopped, PROMPT_S) == "CANCELED"
     crawls.settle()
     assert len(crawls.lines) - since < len(alone.stages), "it was not stopped"
     torn = torn_files(root)
-    assert dev.end_of(dev.launch(hub, crawls.day), 240) == "SUCCESS"
+    assert end_of(dev, launch(dev, hub, crawls.day), 240) == "SUCCESS"
     assert_as_if_nothing_had_been(crawls.outcome(root, since, alone, [during], torn))
