@@ -210,19 +210,9 @@ class StageJournal:
         return self._end.is_file()
 
     @property
-    def finished_at(self) -> float:
-        """When it did, in seconds since the epoch; 0 if it did not."""
-        return self._end.stat().st_mtime if self.finished else 0.0
-
-    @property
     def rows(self) -> int:
         """Rows in shards."""
         return sum(self._shards.values())
-
-    @property
-    def shards(self) -> int:
-        """Number of shards."""
-        return len(self._shards)
 
     def take(self, step: Step) -> None:
         """Takes in a step; from now on no kill loses it.

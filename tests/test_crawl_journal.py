@@ -132,13 +132,17 @@ def step(*ids, units=(), **more):
     return Step(units=units, rows=[{"id": one} for one in ids], **more)
 
 
+def shards(directory):
+    return len(list(directory.glob("*.parquet")))
+
+
 def ids(journal):
     return journal.scan().collect()["id"].to_list()
 
 
 def test_what_was_taken_in_is_found_again(tmp_path):
     journal = StageJournal(tmp_path, TABLE)
-    assert (ids(journal), journal.finished, journal.finished_at) == ([], False, 0.0)
+    assert (ids(journal), journal.finished) == ([], False)
     journal.take(step("a", "b", units=["u1"], cursor="/api/x?cursor=1", requests=3))
     journal.flush()
     journal.take(
@@ -161,7 +165,6 @@ def test_what_was_taken_in_is_found_again(tmp_path):
     assert again.failures().rows() == [("u5", 503, "GaveUp")]
     assert again.set_aside().height == 1
     assert again.finished
-    assert again.finished_at > 0
 
 
 def test_a_step_is_safe_before_any_shard_is_written(tmp_path):
@@ -269,7 +272,7 @@ def test_every_unit_is_fetched_once_and_its_rows_are_kept(tmp_path):
     crawl_units(journal, [*units, "u0"], fetch, workers=8, shard_units=100, log=log)
     assert fetched == Counter(units)
     assert sorted(ids(journal)) == sorted([*units, *units])
-    assert journal.shards == 3
+    assert shards(tmp_path) == 3
     assert journal.finished
     crawl_units(StageJournal(tmp_path, TABLE), units, fetch, log=log)
     assert fetched == Counter(units)
@@ -387,7 +390,7 @@ def test_a_shard_is_written_early_where_its_rows_are_large(tmp_path, monkeypatch
     monkeypatch.setattr("hfkg_resources.crawl_journal.SHARD_BYTES", 1_000)
     journal = StageJournal(tmp_path, TABLE)
     crawl_units(journal, ["u", "v", "w"], lambda u: [{"id": u * 1_000}], workers=1, log=log)
-    assert journal.shards == 3
+    assert shards(tmp_path) == 3
 
 
 def test_units_are_taken_no_faster_than_they_are_stored(tmp_path):
@@ -485,7 +488,7 @@ def test_a_walk_takes_every_page_once(tmp_path, listing):
     journal = StageJournal(tmp_path, TABLE)
     walk(journal, listing, shard_pages=10)
     assert ids(journal) == EVERYTHING
-    assert (journal.requests, journal.shards, journal.finished) == (PAGES, 4, True)
+    assert (journal.requests, shards(tmp_path), journal.finished) == (PAGES, 4, True)
     walk(StageJournal(tmp_path, TABLE), listing)
     assert len(listing.asked) == PAGES
 
