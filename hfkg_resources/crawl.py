@@ -291,6 +291,8 @@ class Crawl:
             units: `unit`, `basis`, `can_wait`.
         """
         can_wait = units.filter("can_wait")
+        if can_wait.is_empty():  # as in most stages: the ledger need not be read for it
+            return self._nothing()
         never = can_wait.join(self._asked_before(stage), on="unit", how="anti").sort("unit")
         return never.slice(self.slice_of(can_wait.height)).select(
             "unit", "basis",

@@ -125,7 +125,7 @@ def crawl_aliases(
             }
         ]
 
-    units = left.select(unit=_UNIT).sort("unit").with_columns(basis=pl.lit("referred"))
+    units = lookups(left)
     carry = None
     if crawl.before is not None:
         carry = _aliases_before(crawl, renamed)
@@ -166,16 +166,25 @@ def crawl_aliases(
 _UNIT = pl.format("{}:{}", "kind", "id")
 
 
+def lookups(left: pl.DataFrame) -> pl.DataFrame:
+    """Ids (`kind`, `id`) that the Hub has to be asked for, as units of the stage."""
+    return left.select(unit=_UNIT).sort("unit").with_columns(basis=pl.lit("referred"))
+
+
+def _follow(aliases: pl.LazyFrame, renamed: pl.LazyFrame) -> pl.LazyFrame:
+    """Aliases to what has been renamed since (`kind`, `id`, `canonical_id`) lead to its new id."""
+    follow = renamed.select("kind", canonical_id="id", followed="canonical_id")
+    return (
+        aliases.join(follow, on=["kind", "canonical_id"], how="left")
+        .with_columns(pl.coalesce("followed", "canonical_id").alias("canonical_id"))
+        .drop("followed")
+    )
+
+
 def _aliases_before(crawl: Crawl, renamed: pl.DataFrame) -> pl.LazyFrame:
     """The aliases of the snapshot before; where they led to a renamed repository they follow it."""
     assert crawl.before is not None
-    follow = renamed.lazy().select("kind", canonical_id="id", followed="canonical_id")
-    return (
-        crawl.before.table("aliases")
-        .join(follow, on=["kind", "canonical_id"], how="left")
-        .with_columns(pl.coalesce("followed", "canonical_id").alias("canonical_id"), unit=_UNIT)
-        .drop("followed")
-    )
+    return _follow(crawl.before.table("aliases"), renamed.lazy()).with_columns(unit=_UNIT)
 
 
 def renamed_accounts(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
@@ -196,14 +205,7 @@ def renamed_accounts(crawl: Crawl, accounts: pl.LazyFrame) -> pl.LazyFrame:
     )  # fmt: skip
     # Older ones are kept, and follow to the newest name.
     older = crawl.before.table("aliases").filter(pl.col("kind").is_in(["user", "organization"]))
-    follow = moved.select("kind", canonical_id="id", followed="canonical_id")
-    older = (
-        older.join(follow, on=["kind", "canonical_id"], how="left")
-        .with_columns(
-            pl.coalesce("followed", "canonical_id").alias("canonical_id"), carried=pl.lit(True)
-        )
-        .drop("followed")
-    )
+    older = _follow(older, moved).with_columns(carried=pl.lit(True))
     names = schema.names()
     return pl.concat([moved.select(names), older.select(names)]).unique(
         ["kind", "id"], keep="first", maintain_order=True

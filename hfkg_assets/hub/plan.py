@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from hfkg_assets.hub import observations
-from hfkg_assets.hub.aliases import listed_ids, references, split_by_case, unlisted
+from hfkg_assets.hub.aliases import listed_ids, lookups, references, split_by_case, unlisted
 from hfkg_assets.hub.cards import carded
 from hfkg_assets.hub.crawling import Refusals, Table, crawled_table
 from hfkg_assets.hub.listings import PAGE
@@ -124,9 +124,7 @@ def _aliases(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> Rows:
     referred = references({f"hub/{kind}s": frame for kind, frame in repositories.items()})
     known = listed_ids(repositories)
     _, left = split_by_case(unlisted(referred, known), known)
-    units = left.select(unit=pl.format("{}:{}", "kind", "id")).with_columns(
-        basis=pl.lit("referred")
-    )
+    units = lookups(left)
     asked = units.height - crawl.kept("aliases", units).height
     return [("aliases", "api", asked, "counted")]
 
