@@ -106,6 +106,7 @@ def build_defs(
         for asset in assets
         if isinstance(asset, dg.AssetsDefinition)
         for key in asset.keys
+        if key.path[0] != "export"  # folders of files, no tables
     ]
     return dg.Definitions(
         assets=[*assets, catalog_asset(tables)],

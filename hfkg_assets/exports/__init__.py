@@ -1,0 +1,1 @@
+"""A snapshot in the formats that other people's tools read, one asset per format."""

@@ -1,0 +1,131 @@
+"""How an export is declared: an asset that fills a folder with files, whole or not at all.
+
+Belongs here: what all exports have in common. Does not: any format.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
+from hfkg_resources.atomic_write import SUFFIX
+from hfkg_resources.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The stored tables of one date.
+
+    Attributes:
+        warehouse: the store.
+        day: the snapshot date.
+    """
+
+    warehouse: Warehouse
+    day: str
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A table by name, such as `graph/edge`.
+
+        Raises:
+            MissingTable: it has not been materialized.
+        """
+        return self.warehouse.scan(table, self.day)
+
+
+Fill = Callable[[Snapshot, Path], Mapping[str, Any]]
+"""Writes an export's files into a folder; returns what its materialization tells besides them."""
+
+
+def export_asset(
+    name: str,
+    *,
+    description: str,
+    tables: Sequence[str],
+    kinds: Sequence[str],
+    code_version: str = "1",
+) -> Callable[[Fill], dg.AssetsDefinition]:
+    """Declares an export: the folder `<root>/export/<name>/snapshot_date=YYYY-MM-DD/`.
+
+    Args:
+        name: the format's name.
+        description: what the folder holds, and who reads it.
+        tables: the tables that it is made of.
+        kinds: Dagster kinds, for the icons in the UI.
+    """
+
+    def declare(fill: Fill) -> dg.AssetsDefinition:
+        @dg.asset(
+            key=["export", name],
+            description=description,
+            deps=[key_of(table) for table in tables],
+            group_name="export",
+            partitions_def=SNAPSHOTS,
+            backfill_policy=ONE_RUN_PER_DATE,
+            kinds=set(kinds),
+            owners=OWNERS,
+            tags={"layer": "export"},
+            code_version=code_version,
+        )
+        def export(
+            context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        ) -> dg.MaterializeResult:
+            day = context.partition_key
+            folder = warehouse.directory(f"export/{name}", day)
+            told: Mapping[str, Any] = {}
+
+            def write(place: Path) -> None:
+                nonlocal told
+                told = fill(Snapshot(warehouse, day), place)
+
+            write_folder(folder, write)
+            return dg.MaterializeResult(
+                metadata={"dagster/uri": str(folder), **files_metadata(folder), **told}
+            )
+
+        return export
+
+    return declare
+
+
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Fills a folder beside its place, then renames it into it; an older one is replaced.
+
+    Args:
+        folder: the place.
+        write: writes the content into the folder that it is given.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for torn in folder.parent.glob(f".{folder.name}.*{SUFFIX}"):  # of a run that was killed here
+        shutil.rmtree(torn)
+    fresh, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{SUFFIX}") for _ in range(2))
+    fresh.mkdir()
+    try:
+        write(fresh)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def files_metadata(folder: Path) -> dict[str, Any]:
+    """The files of an export with their sizes, for its materialization."""
+    sizes = {
+        str(file.relative_to(folder)): file.stat().st_size
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+    lines = ["| file | bytes |", "| --- | ---: |", *(f"| {n} | {s:,} |" for n, s in sizes.items())]
+    return {
+        "hfkg/files": dg.MetadataValue.md("\n".join(lines)),
+        "hfkg/bytes": sum(sizes.values()),
+    }
