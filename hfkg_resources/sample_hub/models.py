@@ -117,13 +117,19 @@ def _typed_bases(table: pl.DataFrame) -> pl.Series:
 def _model_tags(typed_bases: pl.Series) -> pl.Expr:
     """Tags in the Hub's order: libraries and languages bare, the rest with prefixes."""
     library = pl.col("library")
+    served = library.is_in(["transformers", "diffusers", "sentence-transformers"])
+    writes = pl.col("pipeline_tag") == "text-generation"
     return tag_list(
         library,
+        pl.when(served | library.is_in(["peft", "timm"])).then(pl.lit("pytorch")),
+        pl.when(pl.col("layout") == "trainer").then(pl.lit("tensorboard")),
         pl.when(library.is_in(["transformers", "peft", "timm"])).then(pl.lit("safetensors")),
         pl.when(pl.col("base_relation") == "quantized").then(pl.lit("gguf")),
         pl.col("pipeline_tag"),
         pl.col("extra_tasks"),
+        pl.when(pl.col("layout") == "trainer").then(pl.lit("generated_from_trainer")),
         pl.col("free_tags"),
+        pl.when(writes).then(pl.lit("conversational")),
         each_tagged("dataset:", "datasets"),
         pl.col("language"),
         each_tagged("arxiv:", "papers"),
@@ -131,7 +137,10 @@ def _model_tags(typed_bases: pl.Series) -> pl.Expr:
         each_tagged("base_model:", "base_ids"),
         pl.lit(typed_bases),
         tagged("license:", "license"),
-        pl.when(library == "transformers").then(pl.lit("endpoints_compatible")),
+        pl.when(served).then(pl.lit("autotrain_compatible")),
+        pl.when(writes & (library == "transformers")).then(pl.lit("text-generation-inference")),
+        pl.when(served).then(pl.lit("endpoints_compatible")),
+        pl.when(served & pl.col("pipeline_tag").is_not_null()).then(pl.lit("deploy:azure")),
         pl.lit("region:us"),
     )
 

@@ -230,7 +230,7 @@ def draw_citations(rng: np.random.Generator, created: np.ndarray, papers: pl.Dat
 
 
 def _free_tags(rng: np.random.Generator, size: int) -> pl.Series:
-    counts = np.array([0, 0, 0, 1, 1, 2])[rng.integers(6, size=size)]
+    counts = np.array([0, 0, 1, 2, 4, 9])[rng.integers(6, size=size)]
     rows = np.repeat(np.arange(size), counts)
     odd = pl.Series(rng.random(len(rows)) < 0.03)
     tags = pl.select(
