@@ -19,6 +19,9 @@ from hfkg_resources.atomic_write import SUFFIX, write_atomically
 from hfkg_resources.table_schema import Column
 
 PART = "part-0.parquet"
+COMPRESSION_LEVEL = 1
+"""Of zstd: a third less time than its default of 3, and files that are 3 % larger."""
+
 ROW_GROUP_ROWS = 50_000
 ROW_GROUP_KEY = "hfkg/row_group_rows"
 """Rows held at once when a table is copied; this metadata says fewer, where rows are large."""
@@ -110,7 +113,10 @@ class Warehouse(dg.ConfigurableIOManager):
         write_atomically(
             path,
             lambda file: frame.lazy().sink_parquet(
-                file, compression="zstd", row_group_size=row_group_rows
+                file,
+                compression="zstd",
+                compression_level=COMPRESSION_LEVEL,
+                row_group_size=row_group_rows,
             ),
         )
         return path

@@ -3,6 +3,7 @@
 Belongs here: how raw rows become an entity's attributes. Does not: edges of any kind.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 import dagster as dg
@@ -18,6 +19,8 @@ NOT_FREE_TAGS = (
 )  # fmt: skip
 """Prefixes of tags that say something of a known kind."""
 
+_PREFIXED = f"^({'|'.join(NOT_FREE_TAGS)})"
+
 
 def tasks(hub_tasks: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
     """Union of the Hub's task pages and the task ids of its model and dataset tag lists."""
@@ -31,37 +34,32 @@ def tasks(hub_tasks: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
 
 def models(hub_models: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
     """Models with their tags sorted by kind."""
-    tags = _exploded_tags(hub_models)
-    types = _tag_types(hub_tags, "model")
-    task_ids = pl.concat_list(
-        pl.concat_list("pipeline_tag").list.drop_nulls(), pl.col("tasks").fill_null([])
-    ).list.unique(maintain_order=True)
-    return (
-        _repositories(hub_models)
-        .join(_tags_of_type(tags, types, "pipeline_tag", "tasks"), on="id", how="left")
-        .join(_tags_of_type(tags, types, "library", "libraries"), on="id", how="left")
-        .join(_tags_of_type(tags, types, "language", "languages"), on="id", how="left")
-        .join(_free_tags(tags, types), on="id", how="left")
-        .with_columns(tasks=task_ids, license=_tag_value("license:"), region=_tag_value("region:"))
+    typed = _typed_tags(hub_tags, "model")
+    shown = pl.concat_list("pipeline_tag")
+    return _repositories(hub_models).with_columns(
+        tasks=pl.concat_list(shown, _tags_among(typed["pipeline_tag"]))
+        .list.drop_nulls()
+        .list.unique(maintain_order=True),
+        libraries=_tags_among(typed["library"]),
+        languages=_tags_among(typed["language"]),
+        other_tags=_free_tags(typed),
+        license=_tag_value("license:"),
+        region=_tag_value("region:"),
     )
 
 
 def datasets(hub_datasets: pl.LazyFrame, hub_tags: pl.LazyFrame) -> pl.LazyFrame:
     """Datasets with their tags sorted by kind."""
-    tags = _exploded_tags(hub_datasets)
-    return (
-        _repositories(hub_datasets)
-        .join(_free_tags(tags, _tag_types(hub_tags, "dataset")), on="id", how="left")
-        .with_columns(
-            tasks=_tag_values("task_categories:"),
-            sub_tasks=_tag_values("task_ids:"),
-            libraries=_tag_values("library:"),
-            license=_tag_value("license:"),
-            languages=_tag_values("language:"),
-            size=_tag_value("size_categories:"),
-            formats=_tag_values("format:"),
-            modalities=_tag_values("modality:"),
-        )
+    return _repositories(hub_datasets).with_columns(
+        tasks=_tag_values("task_categories:"),
+        sub_tasks=_tag_values("task_ids:"),
+        libraries=_tag_values("library:"),
+        license=_tag_value("license:"),
+        languages=_tag_values("language:"),
+        size=_tag_value("size_categories:"),
+        formats=_tag_values("format:"),
+        modalities=_tag_values("modality:"),
+        other_tags=_free_tags(_typed_tags(hub_tags, "dataset")),
     )
 
 
@@ -145,12 +143,12 @@ BUILDERS: Mapping[str, tuple[Callable[..., pl.LazyFrame], tuple[str, ...]]] = {
 def build_entity(entity: EntityType, *tables: pl.LazyFrame) -> pl.LazyFrame:
     """The entity's table: declared columns, one row per id, sorted by id."""
     builder, _ = BUILDERS[entity.name]
-    return (
-        builder(*tables)
-        .select(pl.col(column.name).cast(column.dtype) for column in entity.columns)
-        .unique("id", keep="first", maintain_order=True)
-        .sort("id")
-    )
+    rows = builder(*tables).select(pl.col(c.name).cast(c.dtype) for c in entity.columns)
+    # Raw tables of repositories are sorted already: then rows stream through, none is held.
+    ids = rows.select("id").collect()["id"]
+    if ids.is_sorted() and not (ids == ids.shift(1)).any():
+        return rows
+    return rows.unique("id", keep="first", maintain_order=True).sort("id")
 
 
 def _repositories(raw: pl.LazyFrame) -> pl.LazyFrame:
@@ -166,36 +164,23 @@ def _repositories(raw: pl.LazyFrame) -> pl.LazyFrame:
     ).with_columns(name=pl.col("id").str.extract(r"([^/]+)$"), author=namespace())
 
 
-def _tag_types(hub_tags: pl.LazyFrame, kind: str) -> pl.LazyFrame:
-    return hub_tags.filter(pl.col("kind") == kind).select("type", tag="id").unique()
+def _typed_tags(hub_tags: pl.LazyFrame, kind: str) -> Mapping[str, list[str]]:
+    """The bare tags of every type: those with a prefix are known by it."""
+    bare = hub_tags.filter(pl.col("kind") == kind, ~pl.col("id").str.contains(_PREFIXED))
+    by_type = bare.group_by("type").agg(pl.col("id").unique()).collect()
+    return defaultdict(list, by_type.sort("type").iter_rows())
 
 
-def _exploded_tags(raw: pl.LazyFrame) -> pl.LazyFrame:
-    return raw.select("id", tag="tags").explode("tag").drop_nulls()
+def _tags_among(known: list[str]) -> pl.Expr:
+    """The repository's tags that are among these: a tag of two types counts for both."""
+    return pl.col("tags").list.filter(pl.element().is_in(known))
 
 
-def _tags_of_type(
-    tags: pl.LazyFrame, types: pl.LazyFrame, tag_type: str, column: str
-) -> pl.LazyFrame:
-    """Per repository, its tags of one type: a tag of two types counts for both."""
-    wanted = types.filter(pl.col("type") == tag_type)
-    return (
-        tags.join(wanted, on="tag", how="semi", maintain_order="left")
-        .group_by("id", maintain_order=True)
-        .agg(pl.col("tag").alias(column))
-    )
-
-
-def _free_tags(tags: pl.LazyFrame, types: pl.LazyFrame) -> pl.LazyFrame:
-    """Per repository, the tags of no known type."""
-    known = pl.any_horizontal(pl.col("tag").str.starts_with(prefix) for prefix in NOT_FREE_TAGS)
-    typed = types.filter(pl.col("type") != "other")
-    return (
-        tags.filter(~known)
-        .join(typed, on="tag", how="anti", maintain_order="left")
-        .group_by("id", maintain_order=True)
-        .agg(pl.col("tag").alias("other_tags"))
-    )
+def _free_tags(typed: Mapping[str, list[str]]) -> pl.Expr:
+    """The repository's tags of no known type."""
+    known = [tag for tag_type, tags in typed.items() if tag_type != "other" for tag in tags]
+    free = ~pl.element().str.contains(_PREFIXED) & ~pl.element().is_in(known)
+    return pl.col("tags").list.filter(free)
 
 
 def _tag_values(prefix: str) -> pl.Expr:

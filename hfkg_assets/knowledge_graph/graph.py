@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from hfkg_assets.knowledge_graph.id_rows import rows_of_ids
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS, edge_attributes
 from hfkg_resources.table_schema import INSTANT, Column
@@ -65,29 +66,69 @@ def edges(node: pl.LazyFrame, verified: Mapping[str, pl.LazyFrame]) -> pl.LazyFr
 
     Returns:
         `graph/edge`: relations in the vocabulary's order, each sorted by source and target.
+
+    Raises:
+        StaleVerification: an end of a verified edge is no node.
     """
-    return pl.concat((_as_edges(name, node, verified[name]) for name in RELATIONS), how="vertical")
+    own = {name: [c.name for c in RELATIONS[name].attributes] for name in RELATIONS}
+    rows = {
+        name: verified[name].select("subject_id", "object_id", *own[name]).collect()
+        for name in RELATIONS
+    }
+    for entity in ENTITIES:
+        _number(rows, entity, node.filter(pl.col("type") == entity).select("id", "node_id"))
+    parts = []
+    for name, edge in rows.items():
+        if unknown := edge.filter(pl.any_horizontal(pl.col("source", "target").is_null())).height:
+            raise StaleVerification(
+                f"verified/{name} has {unknown} edges between what is no node: it was made before "
+                "the entities were. Materialize it again, and then graph/edge"
+            )
+        ordered = edge if edge["source"].is_sorted() else edge.sort("source", "target")
+        parts.append(
+            ordered.lazy().select(
+                "source",
+                "target",
+                pl.lit(name).alias("relation"),
+                *(
+                    (pl.col(c.name) if c.name in own[name] else pl.lit(None))
+                    .cast(c.dtype)
+                    .alias(c.name)
+                    for c in edge_attributes()
+                ),
+            )
+        )
+    return pl.concat(parts)
 
 
-def _as_edges(name: str, node: pl.LazyFrame, verified: pl.LazyFrame) -> pl.LazyFrame:
-    relation = RELATIONS[name]
-    own = {column.name for column in relation.attributes}
-    attributes = [
-        (pl.col(c.name) if c.name in own else pl.lit(None)).cast(c.dtype).alias(c.name)
-        for c in edge_attributes()
+def _number(rows: dict[str, pl.DataFrame], entity: str, nodes: pl.LazyFrame) -> None:
+    """Puts node ids in place of the ids of one entity type, in all relations at once.
+
+    Args:
+        rows: edges by relation; `subject_id` becomes `source`, `object_id` `target`.
+        entity: the type.
+        nodes: its nodes: `id`, `node_id`.
+    """
+    ends = [
+        (relation.name, column, number)
+        for relation in RELATIONS.values()
+        for type_name, column, number in (
+            (relation.subject, "subject_id", "source"),
+            (relation.object, "object_id", "target"),
+        )
+        if type_name == entity
     ]
-    return (
-        verified.join(_ids(node, relation.subject, "source", "subject_id"), on="subject_id")
-        .join(_ids(node, relation.object, "target", "object_id"), on="object_id")
-        .select("source", "target", pl.lit(name).alias("relation"), *attributes)
-        .sort("source", "target")
-    )
+    known = nodes.collect()
+    ids = pl.concat([rows[name][column] for name, column, _ in ends])
+    numbers, start = known["node_id"].gather(rows_of_ids(ids, known["id"])), 0
+    for name, column, number in ends:
+        size = rows[name].height
+        rows[name] = rows[name].with_columns(numbers.slice(start, size).alias(number)).drop(column)
+        start += size
 
 
-def _ids(node: pl.LazyFrame, entity: str, number: str, end: str) -> pl.LazyFrame:
-    return node.filter(pl.col("type") == entity).select(
-        pl.col("node_id").alias(number), pl.col("id").alias(end)
-    )
+class StaleVerification(Exception):
+    """A verified edge leads to what is no node of the snapshot."""
 
 
 @snapshot_asset(

@@ -4,14 +4,22 @@ Belongs here: how a rule of the vocabulary becomes a query over raw tables. Ids 
 whether they name anything is decided in `verification`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
 
 import dagster as dg
 import polars as pl
 
 from hfkg_assets import vocabulary as v
-from hfkg_assets.snapshots import snapshot_asset
+from hfkg_assets.snapshots import (
+    IO_MANAGER,
+    ONE_RUN_PER_DATE,
+    OWNERS,
+    SNAPSHOTS,
+    key_of,
+    snapshot_asset,
+)
+from hfkg_resources.warehouse import SCHEMA_KEY, column_schema
 
 BOILERPLATE_CITATIONS = ("1910.09700",)
 """Papers that the Hub's model card template cites in every card made from it (carbon emissions)."""
@@ -27,15 +35,14 @@ def observe(relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
         tables: the relation's source tables by asset key.
 
     Returns:
-        The relation's columns: `subject_id`, `object_id` and its attributes, as observed.
+        The relation's columns: `subject_id`, `object_id` and its attributes, as observed and in
+        the order of the source.
     """
     pairs = _pairs(relation.rule, relation, tables)
     if any(column.name == "is_boilerplate" for column in relation.attributes):
         cited = without_version(pl.col("object_id"))
         pairs = pairs.with_columns(is_boilerplate=cited.is_in(BOILERPLATE_CITATIONS))
-    return pairs.select(pl.col(column.name).cast(column.dtype) for column in relation.columns).sort(
-        "subject_id", "object_id"
-    )
+    return pairs.select(pl.col(column.name).cast(column.dtype) for column in relation.columns)
 
 
 def without_version(arxiv_id: pl.Expr) -> pl.Expr:
@@ -76,21 +83,24 @@ def _(rule: v.Tag, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
 
 @_pairs.register
 def _(rule: v.PipelineTag, relation: v.RelationType, tables: Tables) -> pl.LazyFrame:
-    models = tables["hub/models"]
-    tasks = (
-        tables["hub/tags"]
-        .filter(pl.col("kind") == "model", pl.col("type") == "pipeline_tag")
-        .select(object_id="id")
-        .unique()
-    )
-    shown = models.select(subject_id="id", object_id="pipeline_tag").drop_nulls()
-    tagged = (
-        models.select(subject_id="id", object_id="tags")
-        .explode("object_id")
-        .join(tasks, on="object_id", how="semi")
-    )
+    is_task = (pl.col("kind") == "model") & (pl.col("type") == "pipeline_tag")
+    tasks = tables["hub/tags"].filter(is_task).select(pl.col("id").unique()).collect()["id"]
+    shown = tables["hub/models"].select(subject_id="id", object_id="pipeline_tag").drop_nulls()
     # The Hub repeats `pipeline_tag` among the tags: one assertion, not two.
-    return pl.concat([shown, tagged]).unique()
+    further = (
+        tables["hub/models"]
+        .select(
+            "pipeline_tag",
+            subject_id="id",
+            object_id=pl.col("tags").list.filter(pl.element().is_in(tasks.to_list())),
+        )
+        .filter(pl.col("object_id").list.len() > 0)
+        .explode("object_id")
+        .filter(pl.col("object_id").ne_missing(pl.col("pipeline_tag")))
+        .select("subject_id", "object_id")
+        .unique(maintain_order=True)
+    )
+    return pl.concat([shown, further])
 
 
 @_pairs.register
@@ -172,20 +182,32 @@ def _(rule: v.Members, relation: v.RelationType, tables: Tables) -> pl.LazyFrame
     return _source(relation, tables).select(subject_id="user", object_id="org")
 
 
+def _description(relation: v.RelationType) -> str:
+    return f"{relation.description} As observed, before verification."
+
+
+def _tags(relation: v.RelationType) -> dict[str, str]:
+    return {"subject": relation.subject, "object": relation.object}
+
+
+def _metadata(relation: v.RelationType) -> dict[str, str]:
+    return {
+        "hfkg/triple": f"{relation.subject} {relation.predicate} {relation.object}",
+        "hfkg/huggingkg_keys": ", ".join(relation.keys),
+    }
+
+
 def relation_asset(relation: v.RelationType) -> dg.AssetsDefinition:
     """The asset of one relation's observed assertions."""
     arguments = {table.replace("/", "_"): table for table in relation.sources}
 
     @snapshot_asset(
         f"relation/{relation.name}",
-        description=f"{relation.description} As observed, before verification.",
+        description=_description(relation),
         columns=relation.columns,
         ins=arguments,
-        tags={"subject": relation.subject, "object": relation.object},
-        metadata={
-            "hfkg/triple": f"{relation.subject} {relation.predicate} {relation.object}",
-            "hfkg/huggingkg_keys": ", ".join(relation.keys),
-        },
+        tags=_tags(relation),
+        metadata=_metadata(relation),
     )
     def build(**frames: pl.LazyFrame) -> pl.LazyFrame:
         return observe(relation, {arguments[name]: frame for name, frame in frames.items()})
@@ -193,4 +215,66 @@ def relation_asset(relation: v.RelationType) -> dg.AssetsDefinition:
     return build
 
 
-RELATION_ASSETS = [relation_asset(relation) for relation in v.RELATIONS.values()]
+TAG_COLUMNS = ("id", "tags", "pipeline_tag")
+"""What the rules about tags read of a listing."""
+
+
+def tag_relations(listing: str, relations: Sequence[v.RelationType]) -> dg.AssetsDefinition:
+    """The assets of all relations that stand in the tags of a listing, made in one reading of it.
+
+    Reading the tags of a million models takes longer than finding those of a relation among them.
+    """
+    tables = sorted({table for relation in relations for table in relation.sources})
+    arguments = {table.replace("/", "_"): table for table in tables}
+
+    @dg.multi_asset(
+        name=f"relations_in_tags_of_{listing.removeprefix('hub/')}",
+        ins={argument: dg.AssetIn(key_of(table)) for argument, table in arguments.items()},
+        outs={
+            relation.name: dg.AssetOut(
+                key=["relation", relation.name],
+                description=_description(relation),
+                is_required=False,
+                io_manager_key=IO_MANAGER,
+                group_name="relation",
+                kinds={"polars", "parquet"},
+                owners=OWNERS,
+                tags={"layer": "relation", **_tags(relation)},
+                metadata={SCHEMA_KEY: column_schema(relation.columns), **_metadata(relation)},
+                code_version="1",
+            )
+            for relation in relations
+        },
+        internal_asset_deps={
+            relation.name: set(map(key_of, relation.sources)) for relation in relations
+        },
+        can_subset=True,
+        partitions_def=SNAPSHOTS,
+        backfill_policy=ONE_RUN_PER_DATE,
+    )
+    def build(
+        context: dg.AssetExecutionContext, **frames: pl.LazyFrame
+    ) -> Iterator[dg.Output[pl.LazyFrame]]:
+        sources = {arguments[name]: frame for name, frame in frames.items()}
+        there = sources[listing].collect_schema()
+        read = sources[listing].select(name for name in TAG_COLUMNS if name in there).collect()
+        sources[listing] = read.lazy()
+        for relation in relations:
+            if relation.name in context.op_execution_context.selected_output_names:
+                yield dg.Output(observe(relation, sources), output_name=relation.name)
+
+    return build
+
+
+def _relation_assets() -> Iterator[dg.AssetsDefinition]:
+    in_tags: dict[str, list[v.RelationType]] = {}
+    for relation in v.RELATIONS.values():
+        if isinstance(relation.rule, v.Tag | v.PipelineTag):
+            in_tags.setdefault(relation.sources[0], []).append(relation)
+        else:
+            yield relation_asset(relation)
+    for listing, relations in in_tags.items():
+        yield tag_relations(listing, relations)
+
+
+RELATION_ASSETS = list(_relation_assets())

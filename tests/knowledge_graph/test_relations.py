@@ -55,7 +55,7 @@ def test_a_bare_canonical_id_is_a_reference_like_any_other():
 def test_arxiv_tags_are_observed_with_their_version_and_boilerplate_is_flagged():
     listing = models({"id": "a/m", "tags": ["arxiv:2401.00001v2", "arxiv:1910.09700"]})
     frame = observe(RELATIONS["model_cite_paper"], {"hub/models": listing}).collect()
-    assert frame.rows() == [("a/m", "1910.09700", True), ("a/m", "2401.00001v2", False)]
+    assert frame.rows() == [("a/m", "2401.00001v2", False), ("a/m", "1910.09700", True)]
 
 
 def test_a_model_is_defined_for_its_pipeline_tag_and_for_every_tag_that_is_a_task_once():
@@ -82,7 +82,7 @@ def test_a_space_without_models_or_with_an_empty_list_uses_none():
             {"id": "a/u", "likes": 0, "models": []},
         ],
     )
-    assert pairs("space_use_model", spaces=spaces) == [("a/s", "a/m"), ("a/s", "gpt2")]
+    assert pairs("space_use_model", spaces=spaces) == [("a/s", "gpt2"), ("a/s", "a/m")]
 
 
 ACCOUNTS = table(raw.ACCOUNTS, [{"name": "ada", "kind": "user"}, {"name": "acme", "kind": "org"}])

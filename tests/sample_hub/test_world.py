@@ -2,6 +2,7 @@
 
 import sys
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -378,7 +379,7 @@ def test_repositories_are_created_edited_renamed_deleted_and_gated_over_time(sma
 
 def test_an_edit_may_change_the_tags(world):
     days = [world.at(day).models for day in (FIRST, date(2025, 9, 1), date(2026, 5, 1), NOMINAL)]
-    pairs = zip(days, days[1:], strict=False)
+    pairs = pairwise(days)
     both = pl.concat(before.join(after, on="_id", suffix="_after") for before, after in pairs)
     changed = both.filter(pl.col("tags") != pl.col("tags_after"))
     assert changed.height
