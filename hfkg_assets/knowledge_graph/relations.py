@@ -219,11 +219,33 @@ TAG_COLUMNS = ("id", "tags", "pipeline_tag")
 """What the rules about tags read of a listing."""
 
 
-def tag_relations(listing: str, relations: Sequence[v.RelationType]) -> dg.AssetsDefinition:
-    """The assets of all relations that stand in the tags of a listing, made in one reading of it.
+def observe_in_tags(
+    listing: str, relations: Sequence[v.RelationType], tables: Tables
+) -> Iterator[tuple[v.RelationType, pl.LazyFrame]]:
+    """Relations that stand in the tags of a listing, in one reading of it.
 
     Reading the tags of a million models takes longer than finding those of a relation among them.
+
+    Yields:
+        Each relation with its assertions, as `observe` gives them.
     """
+    there = tables[listing].collect_schema()
+    read = tables[listing].select(name for name in TAG_COLUMNS if name in there).collect()
+    for relation in relations:
+        yield relation, observe(relation, {**tables, listing: read.lazy()})
+
+
+def in_tags() -> dict[str, list[v.RelationType]]:
+    """Listing → the relations that stand in its tags."""
+    found: dict[str, list[v.RelationType]] = {}
+    for relation in v.RELATIONS.values():
+        if isinstance(relation.rule, v.Tag | v.PipelineTag):
+            found.setdefault(relation.sources[0], []).append(relation)
+    return found
+
+
+def tag_relations(listing: str, relations: Sequence[v.RelationType]) -> dg.AssetsDefinition:
+    """The assets of all relations that stand in the tags of a listing: one step, one reading."""
     tables = sorted({table for relation in relations for table in relation.sources})
     arguments = {table.replace("/", "_"): table for table in tables}
 
@@ -256,25 +278,21 @@ def tag_relations(listing: str, relations: Sequence[v.RelationType]) -> dg.Asset
         context: dg.AssetExecutionContext, **frames: pl.LazyFrame
     ) -> Iterator[dg.Output[pl.LazyFrame]]:
         sources = {arguments[name]: frame for name, frame in frames.items()}
-        there = sources[listing].collect_schema()
-        read = sources[listing].select(name for name in TAG_COLUMNS if name in there).collect()
-        sources[listing] = read.lazy()
-        for relation in relations:
-            if relation.name in context.op_execution_context.selected_output_names:
-                yield dg.Output(observe(relation, sources), output_name=relation.name)
+        chosen = context.op_execution_context.selected_output_names
+        wanted = [relation for relation in relations if relation.name in chosen]
+        for relation, rows in observe_in_tags(listing, wanted, sources):
+            yield dg.Output(rows, output_name=relation.name)
 
     return build
 
 
-def _relation_assets() -> Iterator[dg.AssetsDefinition]:
-    in_tags: dict[str, list[v.RelationType]] = {}
-    for relation in v.RELATIONS.values():
-        if isinstance(relation.rule, v.Tag | v.PipelineTag):
-            in_tags.setdefault(relation.sources[0], []).append(relation)
-        else:
-            yield relation_asset(relation)
-    for listing, relations in in_tags.items():
-        yield tag_relations(listing, relations)
+IN_TAGS = in_tags()
 
-
-RELATION_ASSETS = list(_relation_assets())
+RELATION_ASSETS = [
+    *(tag_relations(listing, relations) for listing, relations in IN_TAGS.items()),
+    *(
+        relation_asset(relation)
+        for relation in v.RELATIONS.values()
+        if not any(relation in relations for relations in IN_TAGS.values())
+    ),
+]
