@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +16,12 @@ from hfkg_assets.classification.leaderboard import METRICS
 from hfkg_assets.hub.plan import TIERS, least_times
 from hfkg_assets.knowledge_graph.catalog import CATALOG
 from hfkg_assets.knowledge_graph.verification import REASONS
+from hfkg_assets.rerun import waves
 from hfkg_resources.settings import SettingError
 from hfkg_resources.warehouse import MissingTable, Warehouse
+
+SHOWN = 8
+"""Names on a line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--date", type=_date, default=today, help="snapshot date, default today (UTC)")
     run.add_argument(
         "--job", default="everything", choices=("crawl", "snapshot", "train", "everything")
+    )
+    run.add_argument(
+        "--changed",
+        action="store_true",
+        help="only what is missing for the date, has new code or stands on changed data",
     )
     run.set_defaults(command=run_job)
 
@@ -61,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_job(options: argparse.Namespace) -> int:
     """Materializes a job for one date in this process, on the project's Dagster instance."""
     started = time.monotonic()
-    if not _materialize(options.job, options.date):
+    if not _materialize(options.job, options.date, only_changed=options.changed):
         return 1
     if options.job != "crawl":
         print(summary(_warehouse(), str(options.date)))
@@ -78,25 +87,58 @@ def show_plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _materialize(job: str, day: date) -> bool:
+def _materialize(job: str, day: date, *, only_changed: bool = False) -> bool:
     """Runs a job; on failure tells its cause and returns false."""
     from hfkg_assets.definitions import build_defs
 
     if "DAGSTER_HOME" not in os.environ and Path("dagster.yaml").is_file():
         os.environ["DAGSTER_HOME"] = str(Path.cwd())
     defs = build_defs()
+    definition = defs.resolve_job_def(job)
     with dg.DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(job).execute_in_process(
-            instance=instance,
-            partition_key=str(day),
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
-        )
+        if not only_changed:
+            return _execute(definition, instance, day)
+        keys = definition.asset_layer.selected_asset_keys
+        made = 0
+        for wave in waves(defs.resolve_asset_graph(), keys, instance, str(day)):
+            print(wave_text(wave), flush=True)
+            if not _execute(definition, instance, day, list(wave)):
+                return False
+            made += len(wave)
+        print(f"{made} of {len(keys)} assets were out of date.")
+        return True
+
+
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    day: date,
+    assets: list[dg.AssetKey] | None = None,
+) -> bool:
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=str(day),
+        asset_selection=assets,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
+    )
     if not result.success:
         # The first failure is the cause; the others follow from it or repeat it.
         failures = result.get_step_failure_events()
         print(f"hfkg: {failures[0].step_key}: {_cause(failures[0])}", file=sys.stderr)
     return bool(result.success)
+
+
+def wave_text(wave: Mapping[dg.AssetKey, str]) -> str:
+    """What is about to be made again, and why: the assets of each reason on a line."""
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in wave.items():
+        by_reason.setdefault(reason, []).append(key.to_user_string())
+    return "\n".join(
+        f"{reason}: {', '.join(names[:SHOWN])}"
+        + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        for reason, names in by_reason.items()
+    )
 
 
 def show_summary(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.warehouse import PART, Warehouse
@@ -81,7 +82,7 @@ def catalog_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         owners=OWNERS,
         tags={"layer": "catalog"},
-        code_version="1",
+        code_version=code_version(build_catalog),
     )
     def catalog(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 import polars as pl
 
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.knowledge_graph.relations import namespace
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import ENTITIES, EntityType
@@ -194,7 +195,7 @@ def _tag_value(prefix: str) -> pl.Expr:
 
 def entity_asset(entity: EntityType) -> dg.AssetsDefinition:
     """The asset of one entity table."""
-    _, sources = BUILDERS[entity.name]
+    builder, sources = BUILDERS[entity.name]
     arguments = {table.replace("/", "_"): table for table in sources}
 
     @snapshot_asset(
@@ -202,6 +203,7 @@ def entity_asset(entity: EntityType) -> dg.AssetsDefinition:
         description=f"{entity.description} One row per id.",
         columns=entity.columns,
         ins=arguments,
+        code_version=code_version(build_entity, builder, entity),
     )
     def build(**frames: pl.LazyFrame) -> pl.LazyFrame:
         return build_entity(entity, *(frames[name] for name in arguments))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.knowledge_graph.id_rows import rows_of_ids
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS, edge_attributes
@@ -136,6 +137,7 @@ class StaleVerification(Exception):
     description="Every entity of the snapshot as a node with a dense integer id.",
     columns=NODE,
     ins={name: f"entity/{name}" for name in ENTITIES},
+    code_version=code_version(nodes, [(e.name, e.columns) for e in ENTITIES.values()]),
 )
 def graph_node(**entities: pl.LazyFrame) -> pl.LazyFrame:
     return nodes(entities)
@@ -146,6 +148,9 @@ def graph_node(**entities: pl.LazyFrame) -> pl.LazyFrame:
     description="Every verified assertion of the snapshot as an edge between nodes.",
     columns=EDGE,
     ins={"node": "graph/node", **{name: f"verified/{name}" for name in RELATIONS}},
+    code_version=code_version(
+        edges, [(r.name, r.subject, r.object, r.attributes) for r in RELATIONS.values()]
+    ),
 )
 def graph_edge(node: pl.LazyFrame, **verified: pl.LazyFrame) -> pl.LazyFrame:
     return edges(node, verified)

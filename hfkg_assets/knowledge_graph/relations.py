@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from hfkg_assets import vocabulary as v
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.snapshots import (
     IO_MANAGER,
     ONE_RUN_PER_DATE,
@@ -197,6 +198,10 @@ def _metadata(relation: v.RelationType) -> dict[str, str]:
     }
 
 
+def _code_version(relation: v.RelationType) -> str:
+    return code_version(observe, _pairs.dispatch(type(relation.rule)), relation)
+
+
 def relation_asset(relation: v.RelationType) -> dg.AssetsDefinition:
     """The asset of one relation's observed assertions."""
     arguments = {table.replace("/", "_"): table for table in relation.sources}
@@ -208,6 +213,7 @@ def relation_asset(relation: v.RelationType) -> dg.AssetsDefinition:
         ins=arguments,
         tags=_tags(relation),
         metadata=_metadata(relation),
+        code_version=_code_version(relation),
     )
     def build(**frames: pl.LazyFrame) -> pl.LazyFrame:
         return observe(relation, {arguments[name]: frame for name, frame in frames.items()})
@@ -263,7 +269,7 @@ def tag_relations(listing: str, relations: Sequence[v.RelationType]) -> dg.Asset
                 owners=OWNERS,
                 tags={"layer": "relation", **_tags(relation)},
                 metadata={SCHEMA_KEY: column_schema(relation.columns), **_metadata(relation)},
-                code_version="1",
+                code_version=_code_version(relation),
             )
             for relation in relations
         },

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.knowledge_graph.verification import REASONS
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS
@@ -93,6 +94,11 @@ def as_markdown(table: pl.DataFrame, section: str) -> str:
         "edge": "graph/edge",
         **{f"rejected_{name}": f"rejected/{name}" for name in RELATIONS},
     },
+    code_version=code_version(
+        statistics,
+        [(e.name, e.published) for e in ENTITIES.values()],
+        [(r.name, r.subject, r.object, r.published) for r in RELATIONS.values()],
+    ),
 )
 def graph_statistics(
     context: dg.AssetExecutionContext,

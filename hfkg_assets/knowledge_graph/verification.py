@@ -13,6 +13,7 @@ from typing import NamedTuple
 import dagster as dg
 import polars as pl
 
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.knowledge_graph.id_rows import pair_hashes, rows_of_ids
 from hfkg_assets.knowledge_graph.relations import without_version
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
@@ -177,7 +178,11 @@ def verification_assets(relation: RelationType) -> dg.AssetsDefinition:
             owners=OWNERS,
             tags={"layer": layer, "subject": relation.subject, "object": relation.object},
             metadata={SCHEMA_KEY: column_schema(columns)},
-            code_version="1",
+            code_version=code_version(
+                verify,
+                (relation.subject, relation.object, relation.columns),
+                [ENTITIES[end].id_pattern for end in ends],
+            ),
         )
 
     @dg.multi_asset(
