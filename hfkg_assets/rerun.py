@@ -81,6 +81,7 @@ def out_of_date(
 ) -> dict[dg.AssetKey, str]:
     """Asset key → why it is out of date, for those of `keys` that are."""
     resolver = CachingStaleStatusResolver(instance, graph, _Loading(instance))
+    resolver.instance_queryer.prefetch_asset_records(keys)
     unproven = _without_passed_check(graph, keys, instance, day)
     causes: dict[dg.AssetKey, str] = {}
     for key in keys:
