@@ -125,7 +125,8 @@ def _models(graph: Graph, labels: dict[str, str], types: dict[str, str]) -> None
 def _published(graph: Graph, kind: str, raw: Record) -> None:
     """Remembers whose a repository is: of what kind the name is, is known later."""
     if "/" in raw["id"]:
-        graph.relate(f"publish_{kind}", user_id=raw["id"].split("/")[0], **{f"{kind}_id": raw["id"]})
+        owner = raw["id"].split("/")[0]
+        graph.relate(f"publish_{kind}", user_id=owner, **{f"{kind}_id": raw["id"]})
 
 
 DATASET_TAGS = {

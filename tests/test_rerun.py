@@ -174,6 +174,15 @@ def test_each_date_is_judged_by_its_own_materializations(platform):
     assert platform.out_of_date(NEXT_DAY).keys() == platform.keys - set(some)
 
 
+def test_made_twice_of_the_same_data_every_table_has_the_same_bytes(platform):
+    made = [key for key in platform.keys if key.path[0] not in ("hub", "catalog")]
+    before = {key: sha256_of(platform.warehouse.path(key.path, DAY)) for key in made}
+    assert platform.materialize(made).success
+    after = {key: sha256_of(platform.warehouse.path(key.path, DAY)) for key in made}
+    assert {key for key in made if before[key] != after[key]} == set()
+    assert platform.out_of_date() == {}
+
+
 # --- changed code ---------------------------------------------------------------------------------
 
 

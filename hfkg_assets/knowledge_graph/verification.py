@@ -152,7 +152,9 @@ def _ties(relation: RelationType) -> list[str | pl.Expr]:
         for column in relation.attributes
         if column.name == "status"
     ]
-    return [*rank, "observed_subject_id", "observed_object_id"]
+    # The attributes come last, so that which of two equal pairs is kept is never by chance.
+    attributes = [column.name for column in relation.attributes]
+    return [*rank, "observed_subject_id", "observed_object_id", *attributes]
 
 
 # --- assets --------------------------------------------------------------------------------------
