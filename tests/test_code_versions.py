@@ -108,7 +108,7 @@ EDITS = {
         all_of("verified", "rejected"),
     ),
     "how edges are numbered": (
-        of_functions("knowledge_graph/graph.py", "_as_edges"),
+        of_functions("knowledge_graph/graph.py", "_number"),
         {"graph/edge"},
     ),
     "what rows do not depend on": (
