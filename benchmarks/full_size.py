@@ -78,7 +78,9 @@ def run_functions(root: Path, day: str) -> dict[str, Any]:
     """hfkg's own functions and store, step by step."""
     import polars as pl
 
-    from hfkg_assets.knowledge_graph import changes, statistics
+    from hfkg_assets.knowledge_graph import statistics
+    from hfkg_assets.knowledge_graph.changes import GraphOfDay, changes, previous_date
+    from hfkg_assets.knowledge_graph.degrees import degrees
     from hfkg_assets.knowledge_graph.entities import BUILDERS, build_entity
     from hfkg_assets.knowledge_graph.graph import edges, nodes
     from hfkg_assets.knowledge_graph.relations import IN_TAGS, observe, observe_in_tags
@@ -135,9 +137,13 @@ def run_functions(root: Path, day: str) -> dict[str, Any]:
             assert all(passed for _, passed, _ in check_relation(relation, tables)), name
     with watch("statistics"):
         rejected = {name: scan(f"rejected/{name}") for name in RELATIONS}
-        rows = statistics.statistics(scan("graph/node"), scan("graph/edge"), rejected)
+        degree = degrees(scan("graph/node"), scan("graph/edge"))
+        rows = statistics.statistics(scan("graph/node"), scan("graph/edge"), rejected, degree)
         warehouse.write("graph/statistics", day, rows)
-    del changes  # TODO
+    if previous := previous_date(warehouse, day):
+        with watch("changes"):
+            rows = changes(GraphOfDay(warehouse, previous), GraphOfDay(warehouse, day))
+            warehouse.write("graph/changes", day, rows)
     return {
         "steps": watch.steps,
         "graph_peak_gib": graph_peak,
@@ -145,3 +151,127 @@ def run_functions(root: Path, day: str) -> dict[str, Any]:
         "nodes": scan("graph/node").select(pl.len()).collect().item(),
         "edges": scan("graph/edge").select(pl.len()).collect().item(),
     }
+
+
+def run_dagster(root: Path, day: str) -> dict[str, Any]:
+    """All assets of the snapshot job but the crawl's, on an instance with its SQLite files."""
+    import dagster as dg
+
+    from hfkg_assets.definitions import build_defs
+
+    home = root / "dagster"
+    home.mkdir(exist_ok=True)
+    defs = build_defs({"HFKG_ROOT": str(root / "hfkg")})
+    job = defs.resolve_job_def("snapshot")
+    keys = [key for key in job.asset_layer.selected_asset_keys if key.path[0] != "hub"]
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        started = time.monotonic()
+        result = job.execute_in_process(instance=instance, partition_key=day, asset_selection=keys)
+        seconds = time.monotonic() - started
+    return {
+        "seconds": seconds,
+        "peak_gib": peak_gib(),
+        "assets": len(result.get_asset_materialization_events()),
+        "checks": len(result.get_asset_check_evaluations()),
+    }
+
+
+# --- the parent ---------------------------------------------------------------------------------
+
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "world": write_world,
+    "functions": run_functions,
+    "dagster": run_dagster,
+}
+GRAPH_STEPS = ("entities", "relations", "verification", "nodes", "edges")
+
+
+def in_process(task: str, *arguments: object) -> dict[str, Any]:
+    """Runs a task in a process of its own.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    print(f"… {task} {' '.join(map(str, arguments[1:]))}", file=sys.stderr, flush=True)
+    return last_line([sys.executable, str(HERE / "full_size.py"), "--task", task, *arguments])
+
+
+def last_line(command: list[object]) -> dict[str, Any]:
+    """The JSON object that a process prints last, with its peak memory."""
+    process = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    lines = process.stdout.read().splitlines()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command}: failed")
+    return {"peak_gib": usage.ru_maxrss / GIB, **json.loads(lines[-1])}
+
+
+def measure(root: Path, scale: float, *, with_plain: bool) -> dict[str, Any]:
+    """All contenders on one world."""
+    repositories = max(300, round(REPOSITORIES * scale))
+    if not (root / "raw" / "members.jsonl").exists():
+        in_process("world", root, repositories)
+    in_process("functions", root, DAYS[0])
+    ours = in_process("functions", root, DAYS[1])
+    dagster = in_process("dagster", root, DAYS[1])
+    steps = ours["steps"]
+    seconds = sum(steps[step] for step in GRAPH_STEPS)
+    figures = {
+        "nodes": ours["nodes"],
+        "edges": ours["edges"],
+        "seconds": round(seconds, 1),
+        "peak_gib": round(ours["graph_peak_gib"], 2),
+        "steps": {step: round(took, 1) for step, took in steps.items()},
+        "dagster_seconds": round(dagster["seconds"], 1),
+        "dagster_peak_gib": round(dagster["peak_gib"], 2),
+        "dagster_overhead": round(1 - sum(steps.values()) / dagster["seconds"], 3),
+        "dagster_assets": dagster["assets"],
+        "dagster_checks": dagster["checks"],
+    }
+    if with_plain:
+        print("… HuggingKG's way", file=sys.stderr, flush=True)
+        script = HERE / "huggingkg_way.py"
+        plain = last_line([sys.executable, script, root / "raw", root / "plain"])
+        figures |= {
+            "plain_seconds": round(plain["seconds"], 1),
+            "plain_peak_gib": round(plain["peak_gib"], 2),
+            "speedup": round(plain["seconds"] / seconds, 1),
+            "plain_edges": sum(plain["relations"].values()),
+            "plain_nodes": plain["nodes"],
+        }
+    return figures
+
+
+def main() -> None:
+    """Measures, prints a table and the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--root", type=Path, help="keeps the world for another run")
+    parser.add_argument("--without-plain", action="store_true")
+    parser.add_argument("--task", nargs=3, metavar=("NAME", "ROOT", "WHAT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.task:
+        name, root, what = options.task
+        argument = int(what) if name == "world" else what
+        print(json.dumps(TASKS[name](Path(root), argument)))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        root = options.root or Path(temporary)
+        root.mkdir(parents=True, exist_ok=True)
+        figures = measure(root, options.scale, with_plain=not options.without_plain)
+    print(f"{figures['nodes']:,} nodes, {figures['edges']:,} edges")
+    print("| step | seconds |\n| --- | ---: |")
+    for step, seconds in figures["steps"].items():
+        print(f"| {step} | {seconds} |")
+    print(f"| **raw to nodes and edges** | **{figures['seconds']}** |")
+    print(f"| through Dagster, with checks, statistics, changes | {figures['dagster_seconds']} |")
+    if "plain_seconds" in figures:
+        print(f"| HuggingKG's way | {figures['plain_seconds']} |")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
