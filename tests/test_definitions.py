@@ -32,7 +32,7 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
         "likers", "followers", "members", "model_cards", "dataset_cards", "aliases", "coverage",
         "crawl_plan", "ledger", "set_aside",
     }  # fmt: skip
-    assert found["graph"] == {"node", "edge", "statistics"}
+    assert found["graph"] == {"node", "edge", "statistics", "changes"}
     assert found["catalog"] == {"duckdb"}
     assert found["feature"] == {"document", "embedding", "bm25", "node_features"}
     assert found["classification"] == {
