@@ -20,6 +20,7 @@ from hfkg_assets.classification import (
 from hfkg_assets.features import bm25, documents, embeddings, node_features
 from hfkg_assets.hub import coverage, crawl
 from hfkg_assets.knowledge_graph import (
+    balance,
     changes,
     entities,
     graph,
@@ -38,7 +39,7 @@ LIVE_ENCODER = "BAAI/bge-base-en-v1.5"
 
 MODULES = [
     crawl, coverage,
-    entities, relations, verification, graph, statistics, changes,
+    entities, relations, verification, graph, balance, statistics, changes,
     documents, embeddings, bm25, node_features,
     labels, splits, message_graph, models, baselines, leaderboard,
 ]  # fmt: skip
