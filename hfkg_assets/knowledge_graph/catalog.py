@@ -1,6 +1,7 @@
 """`catalog/duckdb`: the DuckDB file with one view per table over all snapshots.
 
-Parquet is the truth; `<root>/hfkg.duckdb` holds views only. It is written beside its place and
+A table `layer/name` is the view `layer.name`; the schema `main` holds the queries of
+`catalog_queries`. Parquet is the truth; `<root>/hfkg.duckdb` holds views and macros only. It is written beside its place and
 renamed into it, so readers are never locked out and a run that writes never waits for them.
 """
 
@@ -11,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 
 from hfkg_assets.code_versions import code_version
+from hfkg_assets.knowledge_graph.catalog_queries import queries
 from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.warehouse import PART, Warehouse
@@ -44,6 +46,7 @@ def _write_views(file: Path, views: Mapping[str, Path]) -> None:
     import duckdb
 
     with duckdb.connect(str(file)) as connection:
+        connection.begin()
         for table, pattern in views.items():
             schema, name = map(_quoted, table.split("/"))
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -51,6 +54,9 @@ def _write_views(file: Path, views: Mapping[str, Path]) -> None:
                 f"CREATE VIEW {schema}.{name} AS SELECT * FROM read_parquet("
                 f"{_literal(str(pattern))}, hive_partitioning = true, union_by_name = true)"
             )
+        for query in queries(views.keys()):
+            connection.execute(query.statement)
+        connection.commit()
 
 
 def _quoted(identifier: str) -> str:
@@ -73,7 +79,8 @@ def catalog_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
         key=["catalog", "duckdb"],
         description=(
             "The DuckDB file with one view per table over all snapshots. Rebuilt beside its place "
-            "and renamed into it: it can be read while a run writes."
+            "and renamed into it: it can be read while a run writes. Its table macros: "
+            f"{', '.join(q.name for q in queries(set(tables)) if '(' in q.name)}."
         ),
         deps=[key_of(table) for table in tables],
         group_name="catalog",

@@ -1,0 +1,189 @@
+"""Queries that the catalog offers by name: the views and table macros of its schema `main`.
+
+Belongs here: SQL that people would otherwise write over and over, with the tables that each needs.
+Does not: the views of single tables, nor how the file is written (`catalog`).
+
+Walks along lineage keep one row per model that was reached (`USING KEY`) and go on from new ones
+only: a cycle ends them, and a model that many ways lead to is visited once.
+"""
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+from hfkg_assets.knowledge_graph.licences import LICENCES, RULES
+from hfkg_assets.vocabulary import LINEAGE
+
+
+@dataclass(frozen=True)
+class Query:
+    """A view or table macro.
+
+    Attributes:
+        name: its name; a macro's with its parameters, such as `ancestors(model, date)`.
+        description: one line.
+        tables: what it needs, as asset keys.
+        sql: the query.
+    """
+
+    name: str
+    description: str
+    tables: frozenset[str]
+    sql: str
+
+    @property
+    def statement(self) -> str:
+        """The SQL that creates it."""
+        if "(" in self.name:
+            return f"CREATE MACRO {self.name} AS TABLE {self.sql}"
+        return f"CREATE VIEW {self.name} AS {self.sql}"
+
+
+def queries(tables: Set[str]) -> Iterator[Query]:
+    """All queries whose tables exist.
+
+    Args:
+        tables: the tables that exist, as asset keys.
+    """
+    everything = (
+        _licence(), _lineage(), _neighbours(), _walk("ancestors", "derived", "base"),
+        _walk("descendants", "base", "derived"), _licence_conflicts(),
+    )  # fmt: skip
+    return (query for query in everything if query.tables <= tables)
+
+
+LINEAGE_TABLES = frozenset(f"verified/{name}" for name in LINEAGE)
+
+
+def _licence() -> Query:
+    rows = ", ".join(
+        f"('{licence.id}', '{licence.kind}', {licence.is_known}, {licence.copyleft:d}, "
+        f"{licence.non_commercial}, {licence.no_derivatives}, {licence.use_restricted})"
+        for licence in LICENCES.values()
+    )
+    return Query(
+        "licence",
+        "The Hub's licences and what each asks.",
+        frozenset(),
+        f"SELECT * FROM (VALUES {rows}) AS licence(id, kind, is_known, copyleft, non_commercial, "
+        "no_derivatives, use_restricted)",
+    )
+
+
+def _lineage() -> Query:
+    parts = (
+        f"SELECT snapshot_date, '{name}' AS relation, subject_id AS base, object_id AS derived "
+        f"FROM verified.{name}"
+        for name in LINEAGE
+    )
+    return Query(
+        "lineage",
+        "Every verified edge from a base model to a derived one, of all snapshots.",
+        LINEAGE_TABLES,
+        " UNION ALL ".join(parts),
+    )
+
+
+def _walk(name: str, here: str, there: str) -> Query:
+    return Query(
+        f"{name}(model, date)",
+        f"All {name} of a model, each once, by a shortest path; `relation` is its last step.",
+        LINEAGE_TABLES,
+        f"""
+        WITH RECURSIVE step AS MATERIALIZED (
+            SELECT {here} AS here, {there} AS there, min(relation) AS relation
+            FROM lineage WHERE snapshot_date = CAST(date AS DATE) GROUP BY ALL
+        ),
+        found(id, depth, relation, path) USING KEY (id) AS (
+            SELECT CAST(model AS VARCHAR), 0, CAST(NULL AS VARCHAR), [CAST(model AS VARCHAR)]
+            UNION
+            SELECT step.there, min(found.depth) + 1, arg_min(step.relation, found.path),
+                list_append(min(found.path), step.there)
+            FROM found JOIN step ON step.here = found.id
+            WHERE NOT EXISTS (SELECT 1 FROM recurring.found seen WHERE seen.id = step.there)
+            GROUP BY step.there
+        )
+        SELECT id, depth, relation, path FROM found WHERE depth > 0 ORDER BY depth, id
+        """,
+    )
+
+
+def _neighbours() -> Query:
+    def side(direction: str, own: str, other: str) -> str:
+        return f"""
+            SELECT '{direction}' AS direction, edge.relation, node.type, node.id
+            FROM graph.edge
+            JOIN graph.node ON node.node_id = edge.{other}
+            WHERE edge.snapshot_date = CAST(date AS DATE)
+                AND node.snapshot_date = CAST(date AS DATE)
+                AND edge.{own} = (SELECT node_id FROM self)
+            """
+
+    return Query(
+        "neighbours(type, id, date)",
+        "All edges of a node: `out` where it is the subject, `in` where it is the object.",
+        frozenset({"graph/node", "graph/edge"}),
+        f"""
+        WITH self AS MATERIALIZED (
+            SELECT node.node_id FROM graph.node
+            WHERE node.snapshot_date = CAST(date AS DATE) AND node.type = type AND node.id = id
+        )
+        {side("out", "source", "target")} UNION ALL {side("in", "target", "source")}
+        ORDER BY ALL
+        """,
+    )
+
+
+def _licence_conflicts() -> Query:
+    """A model is compared with the nearest models above it whose licence tells something.
+
+    The walk goes down from each model that asks something, through models whose licence is not
+    known: what they say neither lifts a condition nor sets one. Further down a contradiction is the
+    next model's own: it is told once, where it comes in.
+    """
+    cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in RULES)
+    return Query(
+        "licence_conflicts(date)",
+        "Models whose licence contradicts that of a model they derive from, with the path there.",
+        LINEAGE_TABLES | {"entity/model"},
+        f"""
+        WITH RECURSIVE step AS MATERIALIZED (
+            SELECT DISTINCT base, derived FROM lineage WHERE snapshot_date = CAST(date AS DATE)
+        ),
+        model AS MATERIALIZED (
+            SELECT model.id, model.author, model.license AS licence,
+                coalesce(licence.kind, 'unknown') AS kind,
+                coalesce(licence.is_known, false) AS is_known,
+                coalesce(licence.copyleft, 0) AS copyleft,
+                coalesce(licence.non_commercial, false) AS non_commercial,
+                coalesce(licence.no_derivatives, false) AS no_derivatives,
+                coalesce(licence.use_restricted, false) AS use_restricted
+            FROM entity.model LEFT JOIN licence ON licence.id = model.license
+            WHERE snapshot_date = CAST(date AS DATE)
+                AND model.id IN (SELECT base FROM step UNION SELECT derived FROM step)
+        ),
+        walk(base, id, goes_on, path) USING KEY (base, id) AS (
+            SELECT id, id, true, [id] FROM model WHERE kind NOT IN ('permissive', 'unknown')
+            UNION
+            SELECT walk.base, step.derived, NOT any_value(model.is_known),
+                list_append(min(walk.path), step.derived)
+            FROM walk
+            JOIN step ON step.base = walk.id
+            JOIN model ON model.id = step.derived
+            WHERE walk.goes_on AND NOT EXISTS (
+                SELECT 1 FROM recurring.walk seen
+                WHERE seen.base = walk.base AND seen.id = step.derived
+            )
+            GROUP BY walk.base, step.derived
+        )
+        SELECT base.id AS base, base.licence AS base_licence,
+            derived.id AS derived, derived.licence AS derived_licence,
+            CASE {cases} END AS reason,
+            base.author IS NOT DISTINCT FROM derived.author AS same_author,
+            walk.path
+        FROM walk
+        JOIN model base ON base.id = walk.base
+        JOIN model derived ON derived.id = walk.id
+        WHERE walk.base <> walk.id AND reason IS NOT NULL
+        ORDER BY base, derived
+        """,
+    )
