@@ -1,8 +1,9 @@
 """`catalog/duckdb`: the DuckDB file with one view per table over all snapshots.
 
 A table `layer/name` is the view `layer.name`; the schema `main` holds the queries of
-`catalog_queries`. Parquet is the truth; `<root>/hfkg.duckdb` holds views and macros only. It is written beside its place and
-renamed into it, so readers are never locked out and a run that writes never waits for them.
+`catalog_queries`. Parquet is the truth: `<root>/hfkg.duckdb` holds no rows. It is written beside
+its place and renamed into it, so readers are never locked out and a run that writes never waits for
+them.
 """
 
 import logging
