@@ -15,6 +15,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from hfkg_assets.code_versions import code_version
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import COLLECTION_SLUG, ENTITIES, RELATIONS, EntityType
 from hfkg_resources.table_schema import Column, schema_of
@@ -282,6 +283,12 @@ def totals(table: pl.DataFrame) -> dict[str, int]:
     ),
     columns=CHANGES,
     deps=TABLES,
+    code_version=code_version(
+        changes,
+        previous_date,
+        [(e.name, e.id_pattern, e.columns) for e in ENTITIES.values()],
+        list(RELATIONS),
+    ),
 )
 def graph_changes(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]

@@ -215,7 +215,11 @@ def counts_of_other_dates(warehouse: Warehouse, day: str) -> pl.DataFrame:
         "edge": "graph/edge",
         **{f"rejected_{name}": f"rejected/{name}" for name in RELATIONS},
     },
-    code_version=code_version(statistics, STATISTICS),
+    code_version=code_version(
+        statistics,
+        [(e.name, e.published) for e in ENTITIES.values()],
+        [(r.name, r.subject, r.object, r.published) for r in RELATIONS.values()],
+    ),
 )
 def graph_statistics(
     context: dg.AssetExecutionContext,

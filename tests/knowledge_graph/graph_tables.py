@@ -1,6 +1,6 @@
 """Small stored graphs, written as the platform stores them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import polars as pl
 
@@ -46,9 +46,13 @@ def store_graph(warehouse: Warehouse, day: str, things: Things, triples: Iterabl
     warehouse.write("graph/edge", day, pl.DataFrame(rows, schema_of(EDGE)))
 
 
-def store_verified(warehouse: Warehouse, day: str, triples: Iterable[Triple]) -> None:
-    """Stores `verified/*` of a day."""
+def store_verified(
+    warehouse: Warehouse, day: str, triples: Iterable[Triple], only: Collection[str] | None = None
+) -> None:
+    """Stores `verified/*` of a day, of all relations or of some."""
     for name, found in _by_relation(triples):
+        if only is not None and name not in only:
+            continue
         rows = [{"subject_id": s, "object_id": o} for s, o in found]
         table = pl.DataFrame(rows, schema_of(RELATIONS[name].columns))
         warehouse.write(f"verified/{name}", day, table)
