@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -161,10 +162,12 @@ def run_dagster(root: Path, day: str) -> dict[str, Any]:
 
     home = root / "dagster"
     home.mkdir(exist_ok=True)
+    shutil.copy(HERE.parent / "dagster.yaml", home)
+    os.chdir(home)  # its paths are relative
     defs = build_defs({"HFKG_ROOT": str(root / "hfkg")})
     job = defs.resolve_job_def("snapshot")
     keys = [key for key in job.asset_layer.selected_asset_keys if key.path[0] != "hub"]
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
         started = time.monotonic()
         result = job.execute_in_process(instance=instance, partition_key=day, asset_selection=keys)
         seconds = time.monotonic() - started
