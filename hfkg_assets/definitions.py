@@ -17,6 +17,7 @@ from hfkg_assets.classification import (
 from hfkg_assets.classification import (
     graph as message_graph,
 )
+from hfkg_assets.exports.huggingkg import huggingkg_asset
 from hfkg_assets.features import bm25, documents, embeddings, node_features
 from hfkg_assets.hub import coverage, crawl
 from hfkg_assets.knowledge_graph import (
@@ -102,7 +103,10 @@ def build_defs(
     Raises:
         SettingError: a setting has a value that is not allowed.
     """
-    assets = dg.load_assets_from_modules(MODULES)
+    assets = [
+        *dg.load_assets_from_modules(MODULES),
+        huggingkg_asset(environment.get("HFKG_EXPORT_COMPAT", "default")),
+    ]
     tables = [
         "/".join(key.path)
         for asset in assets

@@ -39,9 +39,10 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
         "task_index", "labels", "split", "graph", "gcn", "gat", "sage", "transformer",
         "baselines", "leaderboard",
     }  # fmt: skip
+    assert found["export"] == {"huggingkg"}
     assert set(found) == {
         "hub", "entity", "relation", "verified", "rejected", "graph", "feature", "classification",
-        "catalog",
+        "catalog", "export",
     }  # fmt: skip
 
 
@@ -118,6 +119,7 @@ def test_partitions_start_at_huggingkgs_date_and_include_today():
         ("HFKG_REFRESH_DAYS", "-1"),
         ("HFKG_REFRESH_DAYS", "monthly"),
         ("HFKG_TEXT_VARIANT", "dirty"),
+        ("HFKG_EXPORT_COMPAT", "loose"),
         ("HF_ENDPOINT", "huggingface.co"),
     ],
 )

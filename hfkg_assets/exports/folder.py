@@ -40,8 +40,9 @@ class Snapshot:
         return self.warehouse.scan(table, self.day)
 
 
-Fill = Callable[[Snapshot, Path], Mapping[str, Any]]
-"""Writes an export's files into a folder; returns what its materialization tells besides them."""
+Fill = Callable[..., Mapping[str, Any]]
+"""Takes a snapshot, a folder and, where there are some, options; writes an export's files into the
+folder; returns what its materialization tells besides them."""
 
 
 def export_asset(
@@ -50,6 +51,7 @@ def export_asset(
     description: str,
     tables: Sequence[str],
     kinds: Sequence[str],
+    options: type[dg.Config] | None = None,
     code_version: str = "1",
 ) -> Callable[[Fill], dg.AssetsDefinition]:
     """Declares an export: the folder `<root>/export/<name>/snapshot_date=YYYY-MM-DD/`.
@@ -59,6 +61,7 @@ def export_asset(
         description: what the folder holds, and who reads it.
         tables: the tables that it is made of.
         kinds: Dagster kinds, for the icons in the UI.
+        options: what can be chosen in the launchpad; given to the function as third argument.
     """
 
     def declare(fill: Fill) -> dg.AssetsDefinition:
@@ -72,6 +75,7 @@ def export_asset(
             kinds=set(kinds),
             owners=OWNERS,
             tags={"layer": "export"},
+            config_schema=options.to_fields_dict() if options else None,
             code_version=code_version,
         )
         def export(
@@ -79,11 +83,12 @@ def export_asset(
         ) -> dg.MaterializeResult:
             day = context.partition_key
             folder = warehouse.directory(f"export/{name}", day)
+            chosen = [options(**context.op_execution_context.op_config)] if options else []
             told: Mapping[str, Any] = {}
 
             def write(place: Path) -> None:
                 nonlocal told
-                told = fill(Snapshot(warehouse, day), place)
+                told = fill(Snapshot(warehouse, day), place, *chosen)
 
             write_folder(folder, write)
             return dg.MaterializeResult(
