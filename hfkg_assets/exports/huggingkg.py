@@ -59,7 +59,6 @@ class Labels:
     """
 
     def __init__(self, tags: pl.LazyFrame, tasks: pl.LazyFrame) -> None:
-        # Of a label that is the id nothing needs to be looked up: few rows are left.
         self._tags = tags.select("kind", "type", "id", "label").unique().collect()
         self._tasks = tasks.select("id", "label").collect()
 

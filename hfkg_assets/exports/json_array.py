@@ -25,11 +25,12 @@ def quoted(texts: pl.Series) -> pl.Series:
     Most ids and labels only want quotes, which they are given as a column. The few texts with
     quotes, control characters or other scripts go one by one through Python's own encoder.
     """
-    strings = '"' + texts + '"'
-    odd = texts.str.contains(NEEDS_ESCAPE).fill_null(False).arg_true()
-    if odd.is_empty():
-        return strings
-    return strings.scatter(odd, [encode_basestring_ascii(text) for text in texts.gather(odd)])
+    odd = texts.str.contains(NEEDS_ESCAPE).fill_null(False)
+    if not odd.any():
+        return '"' + texts + '"'
+    rows = odd.arg_true()
+    escaped = [encode_basestring_ascii(text) for text in texts.gather(rows)]
+    return ('"' + texts.set(odd, None) + '"').scatter(rows, escaped)
 
 
 def string(text: pl.Expr) -> pl.Expr:
