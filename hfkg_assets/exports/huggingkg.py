@@ -30,7 +30,7 @@ TRIPLES = "triples.txt"
 ROWS = 50_000
 """Rows that are held at once."""
 
-TEXT_BYTES = 32 * 1024 * 1024
+TEXT_BYTES = 16 * 1024 * 1024
 """Bytes of card texts that are held at once, but for a single larger one."""
 
 CARDS = {"model": "hub/model_cards", "dataset": "hub/dataset_cards"}

@@ -2,6 +2,9 @@
 
 import io
 import json
+import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -561,3 +564,58 @@ def dataset_tags(row, types):
         else:
             found[place].append(label)
     return found
+
+
+# --- size ----------------------------------------------------------------------------------------
+
+EXPORT_AND_TELL_PEAK = """
+import sys
+from pathlib import Path
+from hfkg_assets.exports.folder import Snapshot
+from hfkg_assets.exports.huggingkg import write_huggingkg
+from hfkg_resources.warehouse import Warehouse
+root, day, out = sys.argv[1:]
+write_huggingkg(Snapshot(Warehouse(root=root), day), Path(out), "default")
+status = Path("/proc/self/status").read_text()
+print(status.split("VmHWM:")[1].split()[0])
+"""
+
+
+def fill(store, models):
+    """So many models, each with a card of 5 kB and ten likes."""
+    number = pl.int_range(models, eager=True).cast(pl.String).str.zfill(9)
+    ids = pl.DataFrame({"id": "ada/" + number, "_id": number})
+    lines = pl.lit('# A "card" of many lines 🤗\n' * 170)
+    cards = ids.lazy().with_columns(text=pl.concat_str(lines, "id"), bytes=5_000)
+    likes = pl.concat(
+        ids.lazy().select(subject_id=pl.lit(f"user-{n}"), object_id="id") for n in range(10)
+    )
+    for table, columns, rows, row_group in (
+        ("entity/model", v.ENTITIES["model"].columns, ids.lazy(), 50_000),
+        (hk.CARDS["model"], observations.CARDS, cards, 1_000),
+        ("verified/user_like_model", v.RELATIONS["user_like_model"].columns, likes, 50_000),
+    ):
+        known = rows.collect_schema()
+        whole = rows.select(
+            (pl.col(c.name) if c.name in known else pl.lit(None, c.dtype)).alias(c.name)
+            for c in columns
+        )
+        store.snapshot.warehouse.write(table, DAY, whole, row_group)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_snapshot(tmp_path):
+    peaks = []
+    for models in (20_000, 60_000):
+        root = tmp_path / str(models)
+        root.mkdir()
+        store = Store(root)
+        fill(store, models)
+        arguments = [sys.executable, "-c", EXPORT_AND_TELL_PEAK, str(root), DAY, str(store.folder)]
+        told = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        peaks.append(int(told.stdout))  # KiB
+        written = sum(file.stat().st_size for file in store.folder.iterdir())
+        assert written > models * 6_000
+        shutil.rmtree(root)
+    small, large = peaks
+    assert large < small + 150 * 1024, peaks
