@@ -17,7 +17,8 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from hfkg_assets.exports import json_array as json
+from hfkg_assets.code_versions import code_version
+from hfkg_assets.exports import json_array
 from hfkg_assets.exports.folder import Snapshot, export_asset
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS, EntityType, RelationType
 from hfkg_resources.settings import one_of
@@ -96,33 +97,35 @@ def isoformat(moment: pl.Expr) -> pl.Expr:
     """Moments as Python's `datetime.isoformat` writes them: microseconds where there are some."""
     whole = moment.dt.strftime("%Y-%m-%dT%H:%M:%S+00:00")
     exact = moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
-    return json.plain_string(pl.when(moment.dt.millisecond() == 0).then(whole).otherwise(exact))
+    return json_array.plain_string(
+        pl.when(moment.dt.millisecond() == 0).then(whole).otherwise(exact)
+    )
 
 
 def hub_format(moment: pl.Expr) -> pl.Expr:
     """Moments as the Hub writes them: HuggingKG copies those of papers as they are."""
-    return json.plain_string(moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    return json_array.plain_string(moment.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
 
 
 # --- records -------------------------------------------------------------------------------------
 
 
 def _text(column: str) -> pl.Expr:
-    return json.string(pl.col(column))
+    return json_array.string(pl.col(column))
 
 
 def _texts(column: str, item: Callable[[pl.Expr], pl.Expr] | None = None) -> pl.Expr:
     values = pl.col(column)
-    return json.strings(values.list.eval(item(pl.element())) if item else values)
+    return json_array.strings(values.list.eval(item(pl.element())) if item else values)
 
 
 def _integer(column: str) -> pl.Expr:
-    return json.integer(pl.col(column))
+    return json_array.integer(pl.col(column))
 
 
 def _count(column: str) -> pl.Expr:
     """A number that HuggingKG writes as 0 where the Hub does not tell it."""
-    return json.integer(pl.col(column).fill_null(0))
+    return json_array.integer(pl.col(column).fill_null(0))
 
 
 def _dates() -> Record:
@@ -141,7 +144,7 @@ def model_record(labels: Labels, compat: Compat) -> Record:
         return _texts(column, lambda tags: labels.of_tags(tags, "model", tag_type))
 
     def single(column: str) -> pl.Expr:
-        return json.string(labels.of_tags(pl.col(column), "model", column, f"{column}:"))
+        return json_array.string(labels.of_tags(pl.col(column), "model", column, f"{column}:"))
 
     return {
         "name": _text("name"),
@@ -165,7 +168,9 @@ def dataset_record(labels: Labels, compat: Compat) -> Record:
         )
 
     def single(column: str, tag_type: str) -> pl.Expr:
-        return json.string(labels.of_tags(pl.col(column), "dataset", tag_type, f"{tag_type}:"))
+        return json_array.string(
+            labels.of_tags(pl.col(column), "dataset", tag_type, f"{tag_type}:")
+        )
 
     free = pl.col("other_tags")
     listed = labels.known(pl.element(), "dataset", "other")
@@ -178,20 +183,20 @@ def dataset_record(labels: Labels, compat: Compat) -> Record:
         "libraries": tag("libraries", "library"),
         "license": single("license", "license"),
         "languages": tag("languages", "language"),
-        "other": json.strings(other),
+        "other": json_array.strings(other),
         "sub-tasks": tag("sub_tasks", "task_ids"),
         "tasks": _texts("tasks"),  # readers of HuggingKG take these for ids, which they are there
         "size": single("size", "size_categories"),
         "formats": tag("formats", "format"),
         "modalities": tag("modalities", "modality"),
-        "tags": json.strings(free.list.filter(~listed)),
+        "tags": json_array.strings(free.list.filter(~listed)),
         "description": _text("description"),
     }
 
 
 def space_record(labels: Labels, compat: Compat) -> Record:
     # HuggingKG looks for the dates under names that the Hub does not use.
-    dates = dict.fromkeys(_dates(), pl.lit(json.NULL)) if compat == "strict" else _dates()
+    dates = dict.fromkeys(_dates(), pl.lit(json_array.NULL)) if compat == "strict" else _dates()
     return {
         "name": _text("name"),
         **dates,
@@ -268,12 +273,16 @@ def _is_sorted(order: tuple[str, ...]) -> pl.Expr:
 
 def with_descriptions(cards: pl.LazyFrame, batch: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """A batch in parts, each with the texts of its cards, of a bounded number of bytes."""
-    sizes = _between(cards, batch).select("id", "bytes").collect().unique("id")
+    sizes = _between(cards, batch).select("id", "bytes").collect()
     part = pl.col("bytes").fill_null(0).cum_sum() // TEXT_BYTES
-    sized = batch.join(sizes, on="id", how="left", maintain_order="left")
+    sized = batch.join(_once(sizes), on="id", how="left", maintain_order="left")
     for rows in sized.with_columns(part=part).partition_by("part", maintain_order=True):
         texts = _between(cards, rows).select("id", description="text").collect()
-        yield rows.join(texts.unique("id"), on="id", how="left", maintain_order="left")
+        yield rows.join(_once(texts), on="id", how="left", maintain_order="left")
+
+
+def _once(cards: pl.DataFrame) -> pl.DataFrame:
+    return cards.unique("id", keep="first", maintain_order=True)
 
 
 def _between(cards: pl.LazyFrame, batch: pl.DataFrame) -> pl.LazyFrame:
@@ -290,7 +299,7 @@ def entity_records(
     cards = snapshot.scan(CARDS[entity.name]) if entity.name in CARDS else None
     for batch in batches(snapshot, f"entity/{entity.name}", "id"):
         for rows in [batch] if cards is None else with_descriptions(cards, batch):
-            yield rows.select(json.record(values))
+            yield rows.select(json_array.record(values))
 
 
 def edge_records(
@@ -301,8 +310,10 @@ def edge_records(
     values = {key: _text(end) for key, end in zip(relation.keys, ends, strict=True)}
     head, tail = (_in_one_line(pl.col(end)) for end in ends)
     for batch in batches(snapshot, f"verified/{relation.name}", *ends):
-        json.write_lines(triples, batch.select(head, pl.lit(relation.name).alias("relation"), tail))
-        yield batch.select(json.record(values))
+        json_array.write_lines(
+            triples, batch.select(head, pl.lit(relation.name).alias("relation"), tail)
+        )
+        yield batch.select(json_array.record(values))
 
 
 def _in_one_line(text: pl.Expr) -> pl.Expr:
@@ -330,12 +341,12 @@ def write_huggingkg(snapshot: Snapshot, folder: Path, compat: Compat) -> dict[st
     for entity in ENTITIES.values():
         file = f"{entity.file}.json"
         chunks = entity_records(snapshot, entity, labels, compat)
-        records[file] = json.write_array(folder / file, chunks)
+        records[file] = json_array.write_array(folder / file, chunks)
     with (folder / TRIPLES).open("wb") as triples:
         for relation in RELATIONS.values():
             file = f"{relation.name}.json"
             chunks = edge_records(snapshot, relation, triples)
-            records[file] = json.write_array(folder / file, chunks)
+            records[file] = json_array.write_array(folder / file, chunks)
     records[TRIPLES] = sum(records[f"{name}.json"] for name in RELATIONS)
     return records
 
@@ -363,6 +374,12 @@ def huggingkg_asset(compat: str = "default") -> dg.AssetsDefinition:
         tables=TABLES,
         kinds=("polars", "json"),
         options=Options,
+        code_version=code_version(
+            write_huggingkg,
+            *RECORDS.values(),
+            [(entity.name, entity.file, entity.key) for entity in ENTITIES.values()],
+            [(relation.name, relation.keys) for relation in RELATIONS.values()],
+        ),
     )
     def export_huggingkg(snapshot: Snapshot, folder: Path, options: Options) -> Mapping[str, Any]:
         started = time.perf_counter()

@@ -49,7 +49,8 @@ def integer(number: pl.Expr) -> pl.Expr:
 
 
 def strings(texts: pl.Expr) -> pl.Expr:
-    """A list of strings as a record's value; null becomes the empty list."""
+    """A list of strings as a record's value; null is the empty list, nulls in it do not count."""
+    texts = texts.list.drop_nulls()
     separator = ",\n" + 3 * INDENT
     items = texts.list.eval(_encoded(pl.element())).list.join(separator)
     full = pl.concat_str(
