@@ -1,31 +1,24 @@
 """Rerunning a snapshot: what of it is out of date, and in which order it is made again.
 
-An asset is out of date if it was never materialized for the date, if its code version or an
-upstream's data version has changed since, or if a check that blocks has not passed. Dagster tells
-the first three by the resolver that its UI uses too ("Materialize unsynced"). Data versions are
-digests of stored bytes: where an asset comes out as it was, nothing below it is out of date.
+An asset is out of date if it was never materialized for the date, if its code version, its inputs
+or an input's data version have changed since, or if a check that blocks has not passed. Data
+versions are digests of stored bytes: where an asset comes out as it was, nothing below it is out of
+date. But for the checks it is what Dagster's UI calls unsynced; its resolver asks the event log for
+every edge of the graph, here it is asked for every asset.
 
 Tables of the crawl are an exception: that one was crawled anew is no reason to ask the Hub again
 for those that follow from it. They are out of date by their own code alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.definitions.data_version import (
-    CachingStaleStatusResolver,
-    StaleCause,
-    StaleCauseCategory,
-    StaleStatus,
-)
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.loader import LoadingContext
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 CRAWLED = "hub"
-
 
 Wave = dict[dg.AssetKey, str]
 """Assets to make together in one run, in the order of the graph → why each is out of date."""
@@ -80,31 +73,81 @@ def out_of_date(
     graph: AssetGraph, keys: Sequence[dg.AssetKey], instance: dg.DagsterInstance, day: str
 ) -> dict[dg.AssetKey, str]:
     """Asset key → why it is out of date, for those of `keys` that are."""
-    resolver = CachingStaleStatusResolver(instance, graph, _Loading(instance))
-    resolver.instance_queryer.prefetch_asset_records(keys)
+    events = _Materializations(instance, day)
     unproven = _without_passed_check(graph, keys, instance, day)
     causes: dict[dg.AssetKey, str] = {}
     for key in keys:
-        if resolver.get_status(key, day) == StaleStatus.MISSING:
-            causes[key] = "was never materialized for this date"
-        elif stale := [cause for cause in resolver.get_stale_causes(key, day) if _counts(cause)]:
-            causes[key] = _told(stale)
+        if cause := _cause(graph.get(key), events):
+            causes[key] = cause
         elif key in unproven:
             causes[key] = f"has not passed its check {unproven[key]}"
     return causes
 
 
-def _counts(cause: StaleCause) -> bool:
-    return cause.asset_key.path[0] != CRAWLED or cause.category == StaleCauseCategory.CODE
+def _cause(asset: AssetNode, events: "_Materializations") -> str | None:
+    """Why the newest materialization of an asset no longer holds, if so."""
+    newest = events.newest(asset.key)
+    if newest is None:
+        return "was never materialized for this date"
+    made_of = dg.DataProvenance.from_tags(_tags(newest))
+    if made_of and asset.code_version not in (None, made_of.code_version):
+        return "has a new code version"
+    if asset.key.path[0] == CRAWLED:
+        return None
+    # One that was reported and not made here tells no inputs: it knew what there was.
+    read: Mapping[dg.AssetKey, int | None] = (
+        dict.fromkeys(asset.parent_keys, newest.storage_id)
+        if made_of is None
+        else made_of.input_storage_ids
+    )
+    if read.keys() != asset.parent_keys:
+        return "has other inputs"
+    changed = [key for key in sorted(read) if events.has_changed_since(key, read[key])]
+    if not changed:
+        return None
+    others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+    return f"follows {changed[0].to_user_string()}{others}"
 
 
-def _told(causes: Sequence[StaleCause]) -> str:
-    # New code explains all; of many changed upstreams the first will do.
-    first = min(causes, key=lambda cause: cause.category)
-    if first.category != StaleCauseCategory.DATA or first.dependency_asset_key is None:
-        return first.reason
-    others = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
-    return f"follows {first.dependency_asset_key.to_user_string()}{others}"
+class _Materializations:
+    """The materializations of one date."""
+
+    def __init__(self, instance: dg.DagsterInstance, day: str) -> None:
+        self._instance = instance
+        self._day = day
+        self._newest: dict[dg.AssetKey, dg.EventLogRecord | None] = {}
+
+    def newest(self, key: dg.AssetKey) -> dg.EventLogRecord | None:
+        """The newest one of an asset, asked for once."""
+        if key not in self._newest:
+            self._newest[key] = self._before(key, None)
+        return self._newest[key]
+
+    def has_changed_since(self, key: dg.AssetKey, event: int | None) -> bool:
+        """Whether an asset's data version is another one than at an event of the log.
+
+        Args:
+            key: the asset.
+            event: storage id of the newest materialization then, of whatever date; null for none.
+        """
+        newest = self.newest(key)
+        if newest is None or (event is not None and newest.storage_id <= event):
+            return False
+        before = None if event is None else self._before(key, event + 1)
+        return before is None or _data_version(before) != _data_version(newest)
+
+    def _before(self, key: dg.AssetKey, event: int | None) -> dg.EventLogRecord | None:
+        chosen = dg.AssetRecordsFilter(key, asset_partitions=[self._day], before_storage_id=event)
+        return next(iter(self._instance.fetch_materializations(chosen, limit=1).records), None)
+
+
+def _tags(record: dg.EventLogRecord) -> Mapping[str, str]:
+    materialization = record.asset_materialization
+    return (materialization.tags if materialization else None) or {}
+
+
+def _data_version(record: dg.EventLogRecord) -> str | None:
+    return _tags(record).get(DATA_VERSION_TAG)
 
 
 def _without_passed_check(
@@ -122,19 +165,3 @@ def _without_passed_check(
         for check in checks
         if check not in latest or latest[check].status != AssetCheckExecutionRecordStatus.SUCCEEDED
     }
-
-
-class _Loading(LoadingContext):
-    """What the resolver batches its queries by."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
-        self._loaders: dict[type, Any] = {}
-
-    @property
-    def instance(self) -> dg.DagsterInstance:
-        return self._instance
-
-    @property
-    def loaders(self) -> dict[type, Any]:
-        return self._loaders

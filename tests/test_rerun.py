@@ -335,7 +335,9 @@ def test_what_stands_on_a_table_that_fails_its_check_again_and_again_is_never_ma
 
 def test_what_is_made_first_is_what_the_ui_calls_unsynced(platform, change_query):
     change_query(v.PipelineTag, fewer_rows)
-    while reasons := platform.out_of_date():
+    for expected in ("relation", "verified"):  # of new code, then of new data
+        reasons = platform.out_of_date()
+        assert expected in {key.path[0] for key in reasons}
         instance = platform.instance
         loading = LoadingContextForTest(instance)
         resolver = CachingStaleStatusResolver(instance, platform.graph, loading)
