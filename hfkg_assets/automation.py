@@ -29,10 +29,16 @@ train = dg.define_asset_job(
     description="Features, splits and models on an existing snapshot's graph.",
 )
 
+export = dg.define_asset_job(
+    "export",
+    selection=dg.AssetSelection.groups("export"),
+    description="An existing snapshot in the formats of other tools.",
+)
+
 everything = dg.define_asset_job(
     "everything",
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("export"),
     description="The whole way of a date: from the Hub to trained models.",
 )
 
-JOBS = [plan, crawl, snapshot, train, everything]
+JOBS = [plan, crawl, snapshot, train, export, everything]

@@ -13,11 +13,14 @@ import polars as pl
 from pydantic import ValidationError
 
 from hfkg_assets.classification.leaderboard import METRICS
+from hfkg_assets.exports.folder import exported_dates
 from hfkg_assets.hub.plan import TIERS, least_times
 from hfkg_assets.knowledge_graph.catalog import CATALOG
 from hfkg_assets.knowledge_graph.verification import REASONS
 from hfkg_assets.rerun import waves
+from hfkg_resources.publishing import Publication, PublishFailed
 from hfkg_resources.settings import SettingError
+from hfkg_resources.sources import PUBLIC_ENDPOINT, tokens
 from hfkg_resources.warehouse import MissingTable, Warehouse
 
 SHOWN = 8
@@ -53,6 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.add_argument("--date", type=_date, default=None, help="default: the newest snapshot")
     show.set_defaults(command=show_summary)
 
+    publish = commands.add_parser("publish", help="upload a snapshot as a Hub dataset repository")
+    publish.add_argument("repository", metavar="REPO", help="such as account/name")
+    publish.add_argument("--date", type=_date, default=None, help="default: the newest export")
+    publish.add_argument("--dry-run", action="store_true", help="list what would be sent, no more")
+    publish.add_argument("--private", action="store_true", help="if the repository is made now")
+    publish.set_defaults(command=publish_snapshot)
+
     sample = commands.add_parser("sample-hub", help="serve the sample Hub until interrupted")
     sample.add_argument("--port", type=int, default=8765)
     sample.add_argument("--repositories", type=int, default=1_500)
@@ -62,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.command(options)
-    except (SettingError, ValidationError, MissingTable) as error:
+    except (SettingError, ValidationError, MissingTable, PublishFailed) as error:
         print(f"hfkg: {_reason(error)}", file=sys.stderr)
         return 2
 
@@ -148,6 +158,30 @@ def show_summary(options: argparse.Namespace) -> int:
     if options.date is None and not days:
         raise MissingTable("there is no snapshot yet; make one with: hfkg run")
     print(summary(warehouse, str(options.date or days[-1])))
+    return 0
+
+
+def publish_snapshot(options: argparse.Namespace) -> int:
+    """Uploads a snapshot's `export/hub_dataset`, or lists what that would send."""
+    warehouse = _warehouse()
+    days = [str(options.date)] if options.date else exported_dates(warehouse, "hub_dataset")
+    folder = warehouse.directory("export/hub_dataset", days[-1]) if days else None
+    if folder is None or not folder.is_dir():
+        day = options.date or "DATE"
+        raise MissingTable(
+            "there is nothing to publish; make it with: dagster asset materialize "
+            f"-m hfkg_assets.definitions --select 'key:export/hub_dataset' --partition {day}"
+        )
+    publication = Publication(
+        folder=folder,
+        repository=options.repository,
+        tag=days[-1],
+        endpoint=os.environ.get("HF_ENDPOINT") or PUBLIC_ENDPOINT,
+        private=options.private,
+    )
+    print(publication.plan())
+    if not options.dry_run:
+        print(f"published   {publication.publish(next(iter(tokens(os.environ)), None))}")
     return 0
 
 

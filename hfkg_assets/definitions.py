@@ -17,6 +17,7 @@ from hfkg_assets.classification import (
 from hfkg_assets.classification import (
     graph as message_graph,
 )
+from hfkg_assets.exports import hub_dataset, libkge, neo4j, pyg, sslrec
 from hfkg_assets.exports.huggingkg import huggingkg_asset
 from hfkg_assets.features import bm25, documents, embeddings, node_features
 from hfkg_assets.hub import coverage, crawl
@@ -43,6 +44,7 @@ MODULES = [
     entities, relations, verification, graph, balance, statistics, changes,
     documents, embeddings, bm25, node_features,
     labels, splits, message_graph, models, baselines, leaderboard,
+    pyg, libkge, sslrec, neo4j, hub_dataset,
 ]  # fmt: skip
 
 

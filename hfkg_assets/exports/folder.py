@@ -39,6 +39,19 @@ class Snapshot:
         """
         return self.warehouse.scan(table, self.day)
 
+    def file(self, table: str) -> Path:
+        """The Parquet file of a table.
+
+        Raises:
+            MissingTable: it has not been materialized.
+        """
+        self.scan(table)
+        return self.warehouse.path(table, self.day)
+
+    def has(self, table: str) -> bool:
+        """Whether the table has been materialized: an export takes some only where they are."""
+        return self.warehouse.path(table, self.day).is_file()
+
 
 Fill = Callable[..., Mapping[str, Any]]
 """Takes a snapshot, a folder and, where there are some, options; writes an export's files into the
@@ -98,6 +111,12 @@ def export_asset(
         return export
 
     return declare
+
+
+def exported_dates(warehouse: Warehouse, name: str) -> list[str]:
+    """Snapshot dates of which an export exists, ascending."""
+    found = Path(warehouse.root, "export", name).glob("snapshot_date=*")
+    return sorted(folder.name.removeprefix("snapshot_date=") for folder in found)
 
 
 def write_folder(folder: Path, write: Callable[[Path], object]) -> None:

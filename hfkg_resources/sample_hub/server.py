@@ -29,6 +29,7 @@ from hfkg_resources.sample_hub.endpoints import Endpoints
 from hfkg_resources.sample_hub.faults import Faults
 from hfkg_resources.sample_hub.gate import Gate, RequestLine, Traffic
 from hfkg_resources.sample_hub.quotas import GENEROUS, Quotas
+from hfkg_resources.sample_hub.uploads import Uploads
 
 if TYPE_CHECKING:
     from hfkg_resources.sample_hub.world import World
@@ -67,7 +68,7 @@ def create_app(
         fixed = today
         today = lambda: fixed  # noqa: E731
     traffic = Traffic()
-    routes = _routes(Endpoints(world, pinned_readme))
+    routes = [*Uploads().routes(), *_routes(Endpoints(world, pinned_readme))]
     templates = {route.endpoint: route.path for route in routes if isinstance(route, Route)}
     gate = Middleware(
         Gate,
