@@ -34,6 +34,7 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
     }  # fmt: skip
     assert found["graph"] == {"node", "edge", "statistics", "changes"}
     assert found["catalog"] == {"duckdb"}
+    assert found["export"] == {"pyg", "libkge", "sslrec", "neo4j", "hub_dataset"}
     assert found["feature"] == {"document", "embedding", "bm25", "node_features"}
     assert found["classification"] == {
         "task_index", "labels", "split", "graph", "gcn", "gat", "sage", "transformer",
@@ -87,7 +88,7 @@ def test_every_relation_has_four_checks_and_those_that_prove_it_block():
 
 def test_the_jobs_are_there_and_the_definitions_load():
     assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == {
-        "plan", "crawl", "snapshot", "train", "everything",
+        "plan", "crawl", "snapshot", "train", "export", "everything",
     }  # fmt: skip
     dg.Definitions.validate_loadable(defs)
 

@@ -196,7 +196,8 @@ class Uploads:
         if not blob.is_large:
             return send_content(blob.content, commit, blob.oid, request)
         headers = {
-            "Location": f"{_base(request)}/lfs-uploads/{blob.oid}",
+            # On one host the client follows by itself, and asks the last answer for the commit.
+            "Location": f"{_base(request)}/lfs-uploads/{blob.oid}?commit={commit}",
             "X-Repo-Commit": commit,
             "X-Linked-Size": str(len(blob.content)),
             "X-Linked-ETag": f'"{blob.oid}"',
@@ -271,7 +272,7 @@ class Uploads:
         oid = request.path_params["oid"]
         if oid not in self._large:
             raise HubError(404, "Entry not found", "EntryNotFound")
-        return send_content(self._large[oid], None, oid, request)
+        return send_content(self._large[oid], request.query_params.get("commit"), oid, request)
 
     async def commit(self, request: Request) -> Response:
         """`POST …/commit/{revision}`: JSON lines, a header and then one operation a line."""
