@@ -92,8 +92,11 @@ class Publication:
         except HfHubHTTPError as error:
             raise PublishFailed(self._refusal(error)) from error
         except HTTPError as error:
+            raise PublishFailed(f"no answer of {self.endpoint} (HF_ENDPOINT): {error}") from error
+        except OSError as error:  # as hf_xet reports any failure
             raise PublishFailed(
-                f"{self.endpoint} (HF_ENDPOINT) does not answer: {error}"
+                f"sending to {self.endpoint} failed: {error}. "
+                "If that Hub has no Xet storage, set HF_HUB_DISABLE_XET=1"
             ) from error
         return f"{made}/tree/{self.tag}"
 

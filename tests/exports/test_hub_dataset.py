@@ -241,6 +241,14 @@ def test_what_cannot_be_published_is_an_error_of_one_line(
     assert all(word in error for word in words)
 
 
+def test_a_hub_without_xet_storage_is_told_apart_and_how_to_go_on(folder, monkeypatch, capsys):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", False)
+    assert main(["publish", "acme/xet"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("hfkg: ")
+    assert "HF_HUB_DISABLE_XET=1" in error
+
+
 def test_the_figures_of_the_card_are_of_the_vocabulary(card):
     rows = re.findall(r"^\| (\w+) \| [\d,]+ \| [\d,]+ \|$", card[1], re.MULTILINE)
     assert [*ENTITIES, *RELATIONS] == rows
