@@ -68,7 +68,8 @@ def create_app(
         fixed = today
         today = lambda: fixed  # noqa: E731
     traffic = Traffic()
-    routes = [*Uploads().routes(), *_routes(Endpoints(world, pinned_readme))]
+    uploads, calls = Uploads(), Endpoints(world, pinned_readme)
+    routes = [*uploads.reading(), *_routes(calls), *uploads.writing()]
     templates = {route.endpoint: route.path for route in routes if isinstance(route, Route)}
     gate = Middleware(
         Gate,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -85,11 +86,25 @@ class Uploads:
         self._large: dict[str, bytes] = {}
         self._expected: dict[str, tuple[str, int]] = {}
 
-    def routes(self) -> list[BaseRoute]:
-        """The calls; those that read match only what was uploaded, all else is the world's."""
+    def reading(self) -> list[BaseRoute]:
+        """The calls that read: they go before the world's, and cost nothing while it is alone."""
+        repository = "/api/{area}/{repo_id:path}"
+        file = "{repo_id:path}/resolve/{revision}/{path:path}"
+        return [
+            _Uploaded(self, f"{repository}/refs", self.refs),
+            _Uploaded(self, f"{repository}/tree/{{revision}}", self.tree),
+            _Uploaded(self, f"{repository}/revision/{{revision}}", self.info),
+            _Uploaded(self, repository, self.info),
+            _Uploaded(self, f"/datasets/{file}", self.resolve, area="datasets"),
+            _Uploaded(self, f"/spaces/{file}", self.resolve, area="spaces"),
+            _Uploaded(self, f"/{file}", self.resolve, area="models"),
+            _Uploaded(self, "/lfs-uploads/{oid}", self.lfs_content),
+        ]
+
+    def writing(self) -> list[BaseRoute]:
+        """The calls that write: by their methods they are none of the world's, and go last."""
         repository = "/api/{area}/{repo_id:path}"
         tag = f"{repository}/tag/{{name}}"
-        file = "{repo_id:path}/resolve/{revision}/{path:path}"
         return [
             Route("/api/repos/create", self.create, methods=["POST"]),
             Route("/api/validate-yaml", self.validate_yaml, methods=["POST"]),
@@ -100,15 +115,18 @@ class Uploads:
             Route("/{path:path}.git/info/lfs/objects/batch", self.lfs_batch, methods=["POST"]),
             Route("/lfs-uploads/{ticket}", self.lfs_put, methods=["PUT"]),
             Route("/lfs-uploads/{oid}/verify", self.lfs_verify, methods=["POST"]),
-            Route("/lfs-uploads/{oid}", self.lfs_content),
-            _Uploaded(f"{repository}/refs", self.refs, self),
-            _Uploaded(f"{repository}/tree/{{revision}}", self.tree, self),
-            _Uploaded(f"{repository}/revision/{{revision}}", self.info, self),
-            _Uploaded(repository, self.info, self),
-            _Uploaded(f"/datasets/{file}", self.resolve, self, "datasets"),
-            _Uploaded(f"/spaces/{file}", self.resolve, self, "spaces"),
-            _Uploaded(f"/{file}", self.resolve, self, "models"),
         ]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was uploaded yet."""
+        return not self._repositories
+
+    def holds(self, path_params: Mapping[str, str]) -> bool:
+        """Whether a path is one of an uploaded repository or object."""
+        if "oid" in path_params:
+            return path_params["oid"] in self._large
+        return self.find(path_params["area"], path_params["repo_id"]) is not None
 
     def find(self, area: str, repo_id: str) -> Repository | None:
         """The uploaded repository, if there is one."""
@@ -270,8 +288,6 @@ class Uploads:
     async def lfs_content(self, request: Request) -> Response:
         """Where the 302 of a large file leads."""
         oid = request.path_params["oid"]
-        if oid not in self._large:
-            raise HubError(404, "Entry not found", "EntryNotFound")
         return send_content(self._large[oid], request.query_params.get("commit"), oid, request)
 
     async def commit(self, request: Request) -> Response:
@@ -342,21 +358,23 @@ class Uploads:
 
 
 class _Uploaded(Route):
-    """A route that matches only where the path names an uploaded repository."""
+    """A route that matches only where the path names something uploaded."""
 
-    def __init__(self, path: str, endpoint: Any, uploads: Uploads, area: str | None = None) -> None:
+    def __init__(self, uploads: Uploads, path: str, endpoint: Any, **fixed: str) -> None:
         super().__init__(path, endpoint)
         self._uploads = uploads
-        self._area = {"area": area} if area else {}
+        self._fixed = fixed
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if self._uploads.is_empty:
+            return Match.NONE, {}
         match, child = super().matches(scope)
         if match is Match.NONE:
             return match, child
-        parameters = child["path_params"] | self._area
-        if self._uploads.find(parameters["area"], parameters["repo_id"]) is None:
+        path_params = child["path_params"] | self._fixed
+        if not self._uploads.holds(path_params):
             return Match.NONE, {}
-        return match, {**child, "path_params": parameters}
+        return match, {**child, "path_params": path_params}
 
 
 def _require_token(request: Request) -> None:
