@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="materialize a job for one date, then print a summary")
     run.add_argument("--date", type=_date, default=today, help="snapshot date, default today (UTC)")
     run.add_argument(
-        "--job", default="everything", choices=("crawl", "snapshot", "train", "everything")
+        "--job",
+        default="everything",
+        choices=("crawl", "snapshot", "train", "export", "everything"),
     )
     run.add_argument(
         "--changed",

@@ -38,8 +38,7 @@ class Publication:
 
     def files(self) -> list[tuple[str, int]]:
         """Paths in the repository, sorted, with their sizes in bytes."""
-        from huggingface_hub.hf_api import DEFAULT_IGNORE_PATTERNS
-        from huggingface_hub.utils import filter_repo_objects
+        from huggingface_hub.utils import DEFAULT_IGNORE_PATTERNS, filter_repo_objects
 
         found = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
         names = {path.relative_to(self.folder).as_posix(): path for path in found}
@@ -78,7 +77,7 @@ class Publication:
         api = HfApi(endpoint=self.endpoint, token=token)
         try:
             made = api.create_repo(
-                self.repository, repo_type="dataset", private=self.private or None, exist_ok=True
+                self.repository, repo_type="dataset", private=self.private, exist_ok=True
             )
             commit = api.upload_folder(
                 repo_id=made.repo_id,

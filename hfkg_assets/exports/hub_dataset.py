@@ -4,8 +4,6 @@ Belongs here: which tables are published and what the card says. Does not: how t
 uploaded (`hfkg_resources.publishing`).
 """
 
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from hfkg_assets.exports.folder import Snapshot, export_asset
+from hfkg_assets.exports.folder import Snapshot, export_asset, link_or_copy
 from hfkg_assets.knowledge_graph.statistics import as_markdown
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS
 from hfkg_resources.warehouse import rows_of
@@ -61,17 +59,6 @@ def file_of(table: str) -> str:
 def config_of(table: str) -> str:
     """The name under which `datasets` loads a table: `graph_edge`."""
     return table.replace("/", "_")
-
-
-def link_or_copy(source: Path, place: Path) -> None:
-    """The file under a second name; a copy where the file system has no links.
-
-    A stored table is never changed in place, only replaced: what is linked stays what it is.
-    """
-    try:
-        os.link(source, place)
-    except OSError:
-        shutil.copyfile(source, place)
 
 
 def card(snapshot: Snapshot, tables: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ reads `train_mat.pkl`, `valid_mat.pkl`, `test_mat.pkl`; `social` reads `trn_mat.
 """
 
 import io
-import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from hfkg_assets.exports.folder import Snapshot, export_asset
+from hfkg_assets.exports.folder import Snapshot, export_asset, link_or_copy
 from hfkg_assets.exports.random_split import TRAIN, random_split
 from hfkg_assets.vocabulary import RELATIONS, REPOSITORY_TYPES, Likers, Publisher
 
@@ -172,7 +171,7 @@ def write_social(
     for split, name in SOCIAL_NAMES.items():
         for ending in ("pkl", "npz"):
             made = folder.parent / "general_cf" / f"{GENERAL_NAMES[split]}.{ending}"
-            os.link(made, folder / f"{name}.{ending}")
+            link_or_copy(made, folder / f"{name}.{ending}")
     follows = (
         snapshot.scan("graph/edge")
         .filter(relation=FOLLOWS)

@@ -112,3 +112,10 @@ def test_the_same_seed_makes_the_same_files_and_another_makes_others(exports):
         return (folder / "test.del").read_bytes()
 
     assert held(1) == held(1) != held(2)
+
+
+def test_an_option_that_is_not_allowed_is_refused_and_told(exports):
+    with pytest.raises(Exception, match=r"lineage.*all"):
+        exports.make("libkge", relations="some")
+    with pytest.raises(Exception, match="held_out"):
+        exports.make("libkge", held_out=0.7)

@@ -116,7 +116,7 @@ def test_features_stand_at_their_nodes_and_are_zero_elsewhere(snapshot, tmp_path
         )
         has = expected["features"].is_not_null()
         assert tensors["has_x"].tolist() == has.to_list()
-        rows = torch.from_numpy(expected.filter(has)["features"].to_numpy())
+        rows = torch.tensor(expected.filter(has)["features"].to_numpy())
         assert torch.equal(tensors["x"][tensors["has_x"]], rows)
         assert not tensors["x"][~tensors["has_x"]].any()
 
