@@ -117,7 +117,7 @@ def _is_definition(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list, set, frozenset)):
+    if type(value) in (tuple, list, set, frozenset):  # a record of Dagster is a tuple too
         return all(map(_is_plain, value))
     if isinstance(value, Mapping):
         return all(map(_is_plain, (*value.keys(), *value.values())))

@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from hfkg_assets.code_versions import code_version as digest
 from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.atomic_write import SUFFIX
 from hfkg_resources.warehouse import Warehouse
@@ -65,7 +66,7 @@ def export_asset(
     tables: Sequence[str],
     kinds: Sequence[str],
     options: type[dg.Config] | None = None,
-    code_version: str = "1",
+    code_version: str | None = None,
 ) -> Callable[[Fill], dg.AssetsDefinition]:
     """Declares an export: the folder `<root>/export/<name>/snapshot_date=YYYY-MM-DD/`.
 
@@ -75,6 +76,7 @@ def export_asset(
         tables: the tables that it is made of.
         kinds: Dagster kinds, for the icons in the UI.
         options: what can be chosen in the launchpad; given to the function as third argument.
+        code_version: by default the digest of the function and its options.
     """
 
     def declare(fill: Fill) -> dg.AssetsDefinition:
@@ -89,7 +91,7 @@ def export_asset(
             owners=OWNERS,
             tags={"layer": "export"},
             config_schema=options.to_fields_dict() if options else None,
-            code_version=code_version,
+            code_version=code_version or digest(fill, *([options] if options else [])),
         )
         def export(
             context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
