@@ -65,6 +65,8 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
     return {
         "hub": HubSource(
             source=source,
+            dump=environment.get("HFKG_DUMP", ""),
+            dump_date=environment.get("HFKG_DUMP_DATE", ""),
             scope=environment.get("HFKG_SCOPE", "all"),
             social=environment.get("HFKG_SOCIAL", "on"),
             endpoint=environment.get("HF_ENDPOINT") or PUBLIC_ENDPOINT,

@@ -32,7 +32,7 @@ REPORT = ".report.json"
 LEDGER_FILE = ".ledger.parquet"
 SET_ASIDE_FILE = ".set_aside.parquet"
 
-_COMPLETE = "complete"
+COMPLETE = "complete"
 """Marks a table whose session got everything."""
 
 _AGAIN = ".again"
@@ -433,12 +433,12 @@ class CrawlSession:
     def has_begun(root: Path) -> bool:
         """Whether a session was interrupted there, or could not get everything."""
         tables = [table for table in root.glob("*") if table.name != _AGAIN]
-        return any(not (table / _COMPLETE).is_file() for table in tables)
+        return any(not (table / COMPLETE).is_file() for table in tables)
 
     def begin(self, name: str) -> Crawl:
         """A table's crawl; what a finished session left of it is removed."""
         folder = self._root / name
-        if (folder / _COMPLETE).is_file():
+        if (folder / COMPLETE).is_file():
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.*"):  # of stages that another scope had
@@ -454,5 +454,5 @@ class CrawlSession:
             for stage in crawl.directory.iterdir():
                 if stage.is_dir():  # the journals: their rows are stored
                     shutil.rmtree(stage)
-            write_atomically(crawl.directory / _COMPLETE, lambda file: file.write_bytes(b""))
+            write_atomically(crawl.directory / COMPLETE, lambda file: file.write_bytes(b""))
         shutil.rmtree(self._root / _AGAIN, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Where a snapshot's observations come from: the sample Hub or the live one, and how much of it.
+"""Where a snapshot's observations come from: a sample Hub, the live one, a dump; how much of it.
 
 Belongs here: the choice of a source and its settings. Does not: how a crawl goes on (`crawl`), what
 any endpoint answers, or what the answers mean.
@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.hub_client import HubClient
+from hfkg_resources.huggingkg_dump import Dump
 from hfkg_resources.scope import Scope
 from hfkg_resources.settings import SettingError, one_of
 
@@ -30,22 +31,31 @@ class NoPast(Exception):
     """The live Hub was asked what it was on another day than today."""
 
 
+class OtherDay(Exception):
+    """A dump was asked what the Hub was on another day than its own."""
+
+
 class HubSource(dg.ConfigurableResource):
     """The source of observations.
 
     Attributes:
-        source: `sample`, the embedded Hub with a past, or `hub`, the live one.
+        source: `sample`, the embedded Hub with a past, `hub`, the live one, or `dump`, a
+            HuggingKG dump.
         scope: see `Scope.parse`.
         social: `on`, or `off` to leave likes and follows out.
         endpoint: the live Hub's address.
         sample_repositories: size of the sample Hub.
         sample_seed: its seed.
         workers: threads of a stage.
+        dump: with the source `dump`, its folder or zip.
+        dump_date: the dump's date where its name does not tell it.
         refresh_days: in so many days everything is asked for again though nothing says that it
             changed; 0 asks for everything in every snapshot.
     """
 
     source: str = "sample"
+    dump: str = ""
+    dump_date: str = ""
     scope: str = "all"
     social: str = "on"
     endpoint: str = PUBLIC_ENDPOINT
@@ -57,7 +67,35 @@ class HubSource(dg.ConfigurableResource):
     @field_validator("source")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        return one_of("HFKG_SOURCE", value, ("sample", "hub"))
+        return one_of("HFKG_SOURCE", value, ("sample", "hub", "dump"))
+
+    @model_validator(mode="after")
+    def _known_dump(self) -> Self:
+        if self.source != "dump":
+            return self
+        path = Path(self.dump)
+        if not self.dump or not (path.is_dir() or path.is_file()):
+            raise SettingError(
+                f"HFKG_DUMP={self.dump!r} is not there: HFKG_SOURCE=dump needs the folder or zip "
+                "of a HuggingKG dump"
+            )
+        if self.scope != "all":
+            raise SettingError(
+                f"HFKG_SCOPE={self.scope!r} is not allowed with HFKG_SOURCE=dump, which is taken "
+                "in whole: use all"
+            )
+        try:
+            given = date.fromisoformat(self.dump_date) if self.dump_date else None
+        except ValueError:
+            raise SettingError(
+                f"HFKG_DUMP_DATE={self.dump_date!r} is not allowed. Use YYYY-MM-DD"
+            ) from None
+        if given is None and self.opened_dump.day is None:
+            raise SettingError(
+                f"HFKG_DUMP_DATE is needed: the name {self.opened_dump.name!r} has no date, as "
+                "HuggingKG_V<YYYYMMDDhhmmss> has"
+            )
+        return self
 
     @field_validator("social")
     @classmethod
@@ -98,10 +136,30 @@ class HubSource(dg.ConfigurableResource):
         return self.client(day if self.source == "sample" else str(datetime.now(UTC).date()))
 
     @property
+    def opened_dump(self) -> Dump:
+        """The dump that the settings name."""
+        return Dump(Path(self.dump))
+
+    def expect_day(self, day: str) -> None:
+        """Checks that a dump is of a day.
+
+        Raises:
+            OtherDay: it is of another.
+        """
+        own = self.dump_date or str(self.opened_dump.day)
+        if own != day:
+            raise OtherDay(
+                f"The dump {self.opened_dump.name} is of {own}: it cannot be taken for {day}. "
+                f"Ask for the snapshot of {own}, or say by HFKG_DUMP_DATE that its date is another."
+            )
+
+    @property
     def origin(self) -> str:
         """Which Hub it is: only what comes from the same one is carried over."""
         if self.source == "sample":
             return f"sample Hub, seed {self.sample_seed}, {self.sample_repositories} repositories"
+        if self.source == "dump":
+            return f"dump {self.opened_dump.name}"
         return self.endpoint
 
     def session(

@@ -65,10 +65,10 @@ def coverage(
     """Stage reports as a table, sorted by stage.
 
     Args:
-        reports: see `StageReport`.
+        reports: see `StageReport`; one may bring its own `counted`.
         counted: rows that counters promise, by stage.
     """
-    rows = [{**report, "counted": (counted or {}).get(str(report["stage"]))} for report in reports]
+    rows = [{"counted": (counted or {}).get(str(report["stage"])), **report} for report in reports]
     return pl.DataFrame(rows, schema=schema_of(COVERAGE)).sort("stage")
 
 

@@ -4,11 +4,12 @@ Belongs here: which tables there are, and how Dagster runs them. Any of them can
 alone; what it reads is then taken from the store.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from hfkg_assets.hub import (
     accounts,
@@ -22,6 +23,7 @@ from hfkg_assets.hub import (
 )
 from hfkg_assets.hub.coverage import SUMMARIES, Summary, journals
 from hfkg_assets.hub.crawling import CrawledTable, crawl_tables
+from hfkg_assets.hub.dump import DumpImport
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.sources import HubSource
@@ -78,9 +80,22 @@ def _out(
 def hub_crawl(
     context: dg.AssetExecutionContext, hub: HubSource, warehouse: dg.ResourceParam[Warehouse]
 ) -> Iterator[dg.Output[Any]]:
-    """Crawls the selected tables; goes on with what an interrupted run has fetched."""
+    """Crawls the selected tables; goes on with what an interrupted run has fetched.
+
+    With the source `dump` they are read from a dump instead.
+    """
     day, chosen = context.partition_key, context.op_execution_context.selected_output_names
     tables = [TABLES[name] for name in TABLES if name in chosen]
+    if hub.source == "dump":
+        hub.expect_day(day)
+        if tables:
+            made = DumpImport(
+                hub.opened_dump, hub.origin, hub.social == "on", warehouse, day, context.log
+            )
+            for table, rows, metadata in made.tables(tables):
+                yield dg.Output(rows, output_name=table.short_name, metadata=metadata)
+        yield from _summaries(warehouse, day, chosen)
+        return
     folder = journals(warehouse, day)
     has_begun = CrawlSession.has_begun(folder)
     before = Before.find(warehouse, day, hub.origin, list(TABLES), has_begun=has_begun)
@@ -96,11 +111,18 @@ def hub_crawl(
                 crawl = session.crawls[table.short_name]
                 metadata = {**described(hub, crawl), **table.figures(rows)}
                 yield dg.Output(rows, output_name=table.short_name, metadata=metadata)
+    yield from _summaries(warehouse, day, chosen)
+    if tables:
+        session.close()
+
+
+def _summaries(
+    warehouse: Warehouse, day: str, chosen: Collection[str]
+) -> Iterator[dg.Output[pl.LazyFrame]]:
+    """The chosen tables about the crawl itself, once the others are stored."""
     for name, summary in SUMMARIES.items():
         if name in chosen:
             yield dg.Output(summary.rows(warehouse, day), output_name=name)
-    if tables:
-        session.close()
 
 
 def described(hub: HubSource, crawl: Crawl) -> dict[str, Any]:

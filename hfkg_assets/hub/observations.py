@@ -34,7 +34,7 @@ TAGS = (
 )
 
 _REPOSITORY = (
-    Column("_id", pl.String(), "stable id", required=True),
+    Column("_id", pl.String(), "stable id; of a dump, which has none, the id", required=True),
     Column("id", pl.String(), "repository id", required=True),
     Column("author", pl.String(), "namespace"),
     Column("sha", pl.String(), "commit of the default branch"),
@@ -178,7 +178,7 @@ MEMBERS = (
 )
 
 CARDS = (
-    Column("_id", pl.String(), "the repository's stable id", required=True),
+    Column("_id", pl.String(), "the repository's stable id, or its id", required=True),
     Column("id", pl.String(), "repository id", required=True),
     Column("sha", pl.String(), "commit the text was read at"),
     Column("status", pl.String(), "ok, not_utf8, or why there is no text", required=True),

@@ -162,7 +162,12 @@ def _repositories(raw: pl.LazyFrame) -> pl.LazyFrame:
             "downloadsAllTime": "downloads_all_time",
         },
         strict=False,
-    ).with_columns(name=pl.col("id").str.extract(r"([^/]+)$"), author=namespace())
+    ).with_columns(
+        name=pl.col("id").str.extract(r"([^/]+)$"),
+        author=namespace(),
+        # A source without stable ids has the id itself in their place.
+        hub_id=pl.when(pl.col("hub_id").str.contains(r"^[0-9a-f]{24}$")).then("hub_id"),
+    )
 
 
 def _typed_tags(hub_tags: pl.LazyFrame, kind: str) -> Mapping[str, list[str]]:
