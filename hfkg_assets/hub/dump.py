@@ -344,6 +344,7 @@ class Records:
             .drop("pipeline_tag")
             .join(self.model_tasks.lazy(), on="id", how="left")
             .with_columns(tags=_joined(tags))
+            .sort("id")
         )
 
     def datasets(self) -> pl.LazyFrame:
@@ -360,15 +361,18 @@ class Records:
             .join(self.dataset_tasks.lazy(), on="id", how="left")
             .with_columns(tags=_joined(tags))
             .drop("description")
+            .sort("id")
         )
 
     def spaces(self) -> pl.LazyFrame:
         """`hub/spaces`."""
         spaces = self._repositories("space").with_columns(_joined([pl.col("tags")]).alias("tags"))
         for _, rule, edges in self.by_rule(v.ListColumn, "hub/spaces"):
-            used = edges.group_by(id="subject_id").agg(pl.col("object_id").alias(rule.column))
+            used = edges.group_by(id="subject_id").agg(
+                pl.col("object_id").sort().alias(rule.column)
+            )
             spaces = spaces.join(used, on="id", how="left")
-        return spaces
+        return spaces.sort("id")
 
     def _repositories(self, kind: str) -> pl.LazyFrame:
         """A kind of repository with what its edges say: `author`, `edge_tags`, `has_readme`."""
@@ -386,7 +390,6 @@ class Records:
             self.entities(kind)
             .join(pl.concat(publishers), on="id", how="left")
             .with_columns(pl.col("id").alias("_id"))
-            .sort("id")
         )
         if not tags:
             return frame
@@ -475,7 +478,7 @@ class Records:
             )  # fmt: skip
             if name not in self.files:
                 unsettled.append(rule.kind)
-        grouped = pl.concat(items).group_by("slug").agg(pl.col("item").alias("items"))
+        grouped = pl.concat(items).group_by("slug").agg(pl.col("item").sort().alias("items"))
         accounts = self.accounts().filter(pl.col("kind").is_in(unsettled))
         in_slug = accounts.unique("name").select(namespace="name", account="kind")
         return (

@@ -99,7 +99,7 @@ def whole_dump():
                   other=["AutoTrain Compatible", "my-tag"], description="# Tuned\n"),
             model("acme/tuned-gguf", likes=0),
             model("ada/base", pipeline_tag=["Text Generation", "Fill-Mask"],
-                  description="---\nlicense: mit\n---\nA \"base\" in \u00fc, \u6a21\u578b, \U0001f917."),
+                  description='---\nlicense: mit\n---\nA "base" in ü, 模型, \U0001f917.'),
         ],
         "datasets": [
             dataset("acme/tables", likes=0, formats=["csv"], modalities=["Tabular"]),
@@ -157,6 +157,7 @@ class Imported:
 
     def __init__(self, path: Path, root: Path, social=True):
         self.warehouse = Warehouse(root=str(root))
+        self.path = path
         dump = Dump(path)
         log = logging.getLogger("dump")
         work = DumpImport(dump, f"dump {dump.name}", social, self.warehouse, DAY, log)
