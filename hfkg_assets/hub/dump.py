@@ -411,23 +411,13 @@ class Records:
         """
         models = self.entities("model")
         labels = _labels(models, {"libraries": "library", "languages": "language"})
-        free = models.select(label=pl.col("other").explode()).join(
-            labels.lazy(), on="label", how="semi"
-        )
-        taken = [*free.unique().collect()["label"], *self._model_task_ids]
-        is_taken = pl.col("label").is_in(taken) | pl.col("label").is_duplicated()
-        return _with_ids(labels, is_taken | _is_told_by_prefix(pl.col("label")))
+        return _with_ids(labels, {*_values(models, "other"), *self._model_task_ids})
 
     @cached_property
     def dataset_tag_ids(self) -> pl.DataFrame:
         """Ids for the labels of datasets' other tags: `type`, `label`, `id`."""
         datasets = self.entities("dataset")
-        labels = _labels(datasets, {"other": "other"})
-        free = datasets.select(label=pl.col("tags").explode()).join(
-            labels.lazy(), on="label", how="semi"
-        )
-        is_taken = pl.col("label").is_in(free.unique().collect()["label"].implode())
-        return _with_ids(labels, is_taken | _is_told_by_prefix(pl.col("label")))
+        return _with_ids(_labels(datasets, {"other": "other"}), _values(datasets, "tags"))
 
     def tags(self) -> pl.LazyFrame:
         """`hub/tags`: every label of the dump with the tag that stands for it here."""
@@ -630,9 +620,22 @@ def _labels(records: pl.LazyFrame, columns: Mapping[str, str]) -> pl.DataFrame:
     )
 
 
-def _with_ids(labels: pl.DataFrame, needs_prefix: pl.Expr) -> pl.DataFrame:
-    tag = pl.when(needs_prefix).then(pl.format("{}:{}", "type", "label")).otherwise("label")
-    return labels.with_columns(id=tag)
+def _values(records: pl.LazyFrame, column: str) -> set[str]:
+    """All values in the lists of a column."""
+    values = records.select(pl.col(column).explode().drop_nulls().unique())
+    return set(values.collect()[column])
+
+
+def _with_ids(labels: pl.DataFrame, taken: set[str]) -> pl.DataFrame:
+    """An id for each label, its own where nothing else is called so."""
+    ids: list[str] = []
+    for tag_type, label in labels.iter_rows():  # a few thousand at most
+        tag = label
+        while tag in taken or tag.startswith(_EDGE_PREFIXES):
+            tag = f"{tag_type} {tag}"
+        taken.add(tag)
+        ids.append(tag)
+    return labels.with_columns(id=pl.Series(ids, dtype=pl.String))
 
 
 def _numbered(records: pl.LazyFrame, column: str) -> pl.LazyFrame:

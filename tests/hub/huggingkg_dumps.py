@@ -8,11 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from hfkg_assets import vocabulary as v
+from hfkg_assets.exports.folder import Snapshot
+from hfkg_assets.exports.huggingkg import write_huggingkg
 from hfkg_assets.hub.crawl import TABLES
 from hfkg_assets.hub.dump import DumpImport
 from hfkg_assets.knowledge_graph.entities import BUILDERS, build_entity
 from hfkg_assets.knowledge_graph.relations import observe
-from hfkg_assets.knowledge_graph.verification import verify
+from hfkg_assets.knowledge_graph.verification import Verdict, verify
 from hfkg_resources.huggingkg_dump import Dump
 from hfkg_resources.warehouse import Warehouse
 
@@ -112,8 +114,9 @@ def whole_dump():
         "papers": [
             {"id": "1910.09700", "authors": [], "publishedAt": None, "title": "Carbon",
              "summary": None, "upvotes": 0},
-            {"id": "2405.00001", "authors": ["Ada L.", "B. B."], "title": "On bases",
-             "publishedAt": "2024-05-01T00:00:00.000Z", "summary": "S.", "upvotes": 3},
+            {"id": "2405.00001", "authors": ["Ada L.", "B. B."],
+             "publishedAt": "2024-05-01T00:00:00.000Z", "title": "On bases", "summary": "S.",
+             "upvotes": 3},
         ],
         "collections": [
             {"slug": "acme/papers-4567", "title": "Papers", "upvotes": 1, "description": None},
@@ -146,40 +149,76 @@ def zipped(folder, path, inside=""):
     return path
 
 
-class Imported:
-    """A dump's raw tables, stored, and what is made of them.
+class Tables:
+    """The raw tables of a snapshot, and what is made of them.
+
+    Args:
+        root: the store's folder.
+        day: the snapshot date.
+    """
+
+    def __init__(self, root: Path, day: str):
+        self.warehouse = Warehouse(root=str(root))
+        self.day = day
+
+    def hub(self, name) -> pl.DataFrame:
+        return self.warehouse.scan(f"hub/{name}", self.day).collect()
+
+    def entity(self, name) -> pl.DataFrame:
+        _, sources = BUILDERS[name]
+        tables = [self.warehouse.scan(source, self.day) for source in sources]
+        return build_entity(v.ENTITIES[name], *tables).collect()
+
+    def verdict(self, name) -> Verdict:
+        relation = v.RELATIONS[name]
+        tables = {source: self.warehouse.scan(source, self.day) for source in relation.sources}
+        ends = [self.entity(end).lazy() for end in (relation.subject, relation.object)]
+        aliases = self.warehouse.scan("hub/aliases", self.day)
+        return verify(relation, observe(relation, tables), *ends, aliases)
+
+    def pairs(self, name) -> list[tuple[str, str]]:
+        """The verified pairs of ids of a relation."""
+        return self.verdict(name).verified.select("subject_id", "object_id").rows()
+
+    def rejected(self, name) -> list[tuple[str, str, str]]:
+        """The rejected pairs of ids of a relation, with the reason."""
+        return self.verdict(name).rejected.select("subject_id", "object_id", "reason").rows()
+
+    def export(self, folder: Path) -> Path:
+        """Stores entities and verified relations, and fills a folder with the export of them."""
+        for name in v.ENTITIES:
+            self.warehouse.write(f"entity/{name}", self.day, self.entity(name))
+        for name in v.RELATIONS:
+            self.warehouse.write(f"verified/{name}", self.day, self.verdict(name).verified)
+        folder.mkdir(parents=True)
+        write_huggingkg(Snapshot(self.warehouse, self.day), folder, "default")
+        return folder
+
+
+class Imported(Tables):
+    """What becomes of a dump.
 
     Args:
         path: the dump.
         root: the store's folder.
+        day: the dump's date.
         social: whether likes and follows are wanted.
     """
 
-    def __init__(self, path: Path, root: Path, social=True):
-        self.warehouse = Warehouse(root=str(root))
+    def __init__(self, path: Path, root: Path, day=DAY, social=True):
+        super().__init__(root, day)
         self.path = path
-        dump = Dump(path)
-        log = logging.getLogger("dump")
-        work = DumpImport(dump, f"dump {dump.name}", social, self.warehouse, DAY, log)
+        dump, log = Dump(path), logging.getLogger("dump")
+        work = DumpImport(dump, f"dump {dump.name}", social, self.warehouse, day, log)
         for table, rows, _ in work.tables(list(TABLES.values())):
-            self.warehouse.write(table.name, DAY, rows)
+            self.warehouse.write(table.name, day, rows)
 
-    def hub(self, name) -> pl.DataFrame:
-        return self.warehouse.scan(f"hub/{name}", DAY).collect()
 
-    def entity(self, name) -> pl.DataFrame:
-        _, sources = BUILDERS[name]
-        tables = [self.warehouse.scan(source, DAY) for source in sources]
-        return build_entity(v.ENTITIES[name], *tables).collect()
+def differing_files(first: Path, second: Path) -> list[str]:
+    """The files of two folders that are not the same, or in one of them only."""
+    names = {file.name for folder in (first, second) for file in folder.iterdir()}
+    return sorted(n for n in names if not _same(first / n, second / n))
 
-    def judged(self, name) -> pl.DataFrame:
-        relation = v.RELATIONS[name]
-        tables = {source: self.warehouse.scan(source, DAY) for source in relation.sources}
-        ends = [self.entity(end).lazy() for end in (relation.subject, relation.object)]
-        aliases = self.warehouse.scan("hub/aliases", DAY)
-        return verify(relation, observe(relation, tables), *ends, aliases).collect()
 
-    def pairs(self, name) -> list[tuple[str, str]]:
-        """The verified pairs of ids of a relation."""
-        judged = self.judged(name).filter(pl.col("reason").is_null())
-        return sorted(judged.select("subject_id", "object_id").iter_rows())
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
