@@ -24,7 +24,7 @@ import orjson
 import polars as pl
 
 from hfkg_resources.record_table import RecordTable
-from hfkg_resources.table_schema import INSTANT, Column
+from hfkg_resources.table_schema import INSTANT, Column, schema_of
 
 SUFFIXES = (".json", ".jsonl")
 
@@ -335,19 +335,29 @@ def record_ends(text: bytes) -> tuple[np.ndarray, int | None]:
 # --- reading ---------------------------------------------------------------------------------
 
 
+def size_of(name: str) -> Column:
+    """The column that holds the length of a text."""
+    return Column(f"{name}_bytes", pl.Int64(), f"bytes of {name}")
+
+
 def read_file(
-    file: DumpFile, columns: Sequence[Column], folder: Path, chunk: int = CHUNK
+    file: DumpFile,
+    columns: Sequence[Column],
+    folder: Path,
+    sized: Collection[str] = (),
+    chunk: int = CHUNK,
 ) -> pl.LazyFrame:
     """A file's records as Parquet, with their numbers.
 
     Args:
         file: the file.
         columns: the keys that are read; a date may be without zone, then it is UTC.
-        folder: an empty folder for the Parquet files.
+        folder: a new folder for the Parquet files.
+        sized: texts that may be large; their length is given beside them, see `size_of`.
         chunk: see `cut`.
 
     Returns:
-        `record` and the columns, in the file's order.
+        `record`, the columns, and the lengths, in the file's order.
 
     Raises:
         DumpError: it cannot be read to its end, or a record has not what the columns say.
@@ -362,12 +372,13 @@ def read_file(
     for piece in cut(file, chunk):
         frame = _read(piece, table, file.name).with_row_index(RECORD.name, piece.number)
         frame = frame.cast({RECORD.name: RECORD.dtype}).with_columns(
-            _moments(frame, name, file.name) for name in moments
+            *(_moments(frame, name, file.name) for name in moments),
+            *(pl.col(n).str.len_bytes().cast(pl.Int64).alias(size_of(n).name) for n in sized),
         )
         parts.append(folder / f"part-{len(parts):05d}.parquet")
         frame.write_parquet(parts[-1], compression="lz4")
     if not parts:
-        return pl.LazyFrame(schema={c.name: c.dtype for c in (RECORD, *columns)})
+        return pl.LazyFrame(schema=schema_of((RECORD, *columns, *map(size_of, sized))))
     return pl.scan_parquet(parts, hive_partitioning=False, glob=False)
 
 

@@ -16,10 +16,15 @@ def shards(tmp_path):
     return pl.scan_parquet(tmp_path / "*.parquet")
 
 
+@pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize("rows", [1, 100, 999, 1_000, 1_050, 5_000])
-def test_rows_come_sorted_and_none_is_lost_or_doubled(shards, tmp_path, monkeypatch, rows):
+def test_rows_come_sorted_and_none_is_lost_or_doubled(
+    shards, tmp_path, monkeypatch, rows, shuffled
+):
     monkeypatch.setattr(disk_sort, "RANGE_ROWS", rows)
-    found = sort_on_disk(shards, "id", pl.lit(1), tmp_path / "sorted").collect()
+    monkeypatch.setattr(disk_sort, "GROUP_ROWS", 200)
+    monkeypatch.setattr(disk_sort, "HAND_BYTES", 5_000)
+    found = sort_on_disk(shards, "id", pl.lit(1), tmp_path / "sorted", shuffled=shuffled).collect()
     assert found["id"].is_sorted()
     assert found.sort("id", "index").equals(shards.sort("id", "index").collect())
 

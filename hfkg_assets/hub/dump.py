@@ -28,15 +28,13 @@ from hfkg_assets.hub.crawling import CrawledTable
 from hfkg_assets.knowledge_graph.entities import NOT_FREE_TAGS
 from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.crawl import COMPLETE, LEDGER, LEDGER_FILE, REPORT, SET_ASIDE_FILE, StageReport
-from hfkg_resources.huggingkg_dump import RECORD, Dump, DumpFile, keys_of_first, read_file
+from hfkg_resources.disk_sort import sort_on_disk
+from hfkg_resources.huggingkg_dump import RECORD, Dump, DumpFile, keys_of_first, read_file, size_of
 from hfkg_resources.sample_hub.tags import tasks as tasks_of_the_hub
 from hfkg_resources.table_schema import INSTANT, STRINGS, Column, schema_of
 from hfkg_resources.warehouse import Warehouse
 
 R = TypeVar("R", bound=v.Rule)
-
-CARDS_AT_ONCE = 1_000
-SORT_MEMORY = "1GB"
 
 STAGING = ".dump"
 """The folder of the store that files are read into before any table is replaced."""
@@ -97,6 +95,9 @@ FILES: Mapping[str, tuple[Column, ...]] = {
 }
 """The 38 files by stem, with the keys of their records."""
 
+CARDS = {"models": ("description",), "datasets": ("description",)}
+"""The files whose records hold a README, and its key."""
+
 SOCIAL = tuple(
     relation.name
     for relation in v.RELATIONS.values()
@@ -138,8 +139,8 @@ class Records:
     files: Mapping[str, pl.LazyFrame]
 
     def _staged(self, stem: str) -> pl.LazyFrame:
-        empty = pl.LazyFrame(schema=schema_of((RECORD, *FILES[stem])))
-        return self.files.get(stem, empty)
+        columns = (RECORD, *FILES[stem], *map(size_of, CARDS.get(stem, ())))
+        return self.files.get(stem, pl.LazyFrame(schema=schema_of(columns)))
 
     def _entities(self, entity: v.EntityType) -> pl.LazyFrame:
         return self._staged(entity.file).rename({entity.key: "id"})
@@ -395,7 +396,7 @@ class Records:
             return frame
         grouped = pl.concat(tags).group_by("id").agg(pl.col("tag").sort().alias("edge_tags"))
         return frame.join(grouped, on="id", how="left").with_columns(
-            has_readme=pl.col("description").is_not_null()
+            has_readme=pl.col("description_bytes").is_not_null()
         )
 
     @cached_property
@@ -544,11 +545,10 @@ class Records:
         """`hub/model_cards` or `hub/dataset_cards`, not sorted."""
         return (
             self.entities(kind)
-            .filter(pl.col("description").is_not_null())
+            .filter(pl.col("description_bytes").is_not_null())
             .select(
                 "id", pl.col("id").alias("_id"), pl.lit("ok").alias("status"),
-                pl.col("description").str.len_bytes().cast(pl.Int64).alias("bytes"),
-                pl.col("description").alias("text"),
+                pl.col("description_bytes").alias("bytes"), pl.col("description").alias("text"),
             )
         )  # fmt: skip
 
@@ -722,7 +722,7 @@ class DumpImport:
     def _read(self, files: Mapping[str, DumpFile], staging: Path) -> dict[str, pl.LazyFrame]:
         read = {}
         for stem, file in files.items():
-            read[stem] = read_file(file, FILES[stem], staging / stem)
+            read[stem] = read_file(file, FILES[stem], staging / stem, CARDS.get(stem, ()))
             known, found = {column.name for column in FILES[stem]}, set(keys_of_first(file))
             if found and found != known:
                 self.log.warning(
@@ -832,27 +832,10 @@ def in_order(tables: Sequence[CrawledTable]) -> list[CrawledTable]:
 
 
 def sorted_by_id(cards: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
-    """Texts sorted by id, more of them than memory holds: DuckDB sorts on disk.
-
-    Args:
-        cards: the rows.
-        folder: where it may write; it must live as long as the result.
-    """
-    import duckdb
-
-    ids = cards.select("id").collect()["id"]
-    if ids.is_sorted():
+    """Cards sorted by id: dumps are in any order, exports of ours in this one."""
+    if cards.select("id").collect()["id"].is_sorted():
         return cards
-    folder.mkdir(parents=True)
-    unsorted, result = folder / "unsorted.parquet", folder / "sorted.parquet"
-    cards.sink_parquet(unsorted, compression="lz4", row_group_size=CARDS_AT_ONCE)
-    settings: dict[str, Any] = {"memory_limit": SORT_MEMORY, "temp_directory": str(folder)}
-    with duckdb.connect(config=settings) as database:
-        database.read_parquet(str(unsorted)).order("id").write_parquet(
-            str(result), compression="lz4", row_group_size=CARDS_AT_ONCE
-        )
-    unsorted.unlink()
-    return pl.scan_parquet(result, hive_partitioning=False, glob=False)
+    return sort_on_disk(cards, "id", pl.col("bytes"), folder, shuffled=True)
 
 
 def _height(frame: pl.LazyFrame) -> int:
