@@ -25,6 +25,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Scope
 
 from hfkg_resources.sample_hub.answers import HubError, Moved
+from hfkg_resources.sample_hub.bulk_repositories import BulkRepositories, Edit
 from hfkg_resources.sample_hub.endpoints import Endpoints
 from hfkg_resources.sample_hub.faults import Faults
 from hfkg_resources.sample_hub.gate import Gate, RequestLine, Traffic
@@ -48,6 +49,7 @@ def create_app(
     window_s: float = 300,
     faults: Faults | None = None,
     pinned_readme: bool = True,
+    bulk_edit: Edit | None = None,
 ) -> Starlette:
     """The sample Hub as an ASGI application.
 
@@ -63,13 +65,16 @@ def create_app(
         faults: what goes wrong; may be changed while the server runs.
         pinned_readme: whether a file's address with its commit works without `etag`, in a single
             request.
+        bulk_edit: makes other tables of those in the bulk repositories, such as ones that lack
+            columns.
     """
     if isinstance(today, date):
         fixed = today
         today = lambda: fixed  # noqa: E731
     traffic = Traffic()
-    uploads, calls = Uploads(), Endpoints(world, pinned_readme)
-    routes = [*uploads.reading(), *_routes(calls), *uploads.writing()]
+    uploads, bulk = Uploads(), BulkRepositories(world, bulk_edit)
+    calls = Endpoints(world, pinned_readme)
+    routes = [*bulk.routes(), *uploads.reading(), *_routes(calls), *uploads.writing()]
     templates = {route.endpoint: route.path for route in routes if isinstance(route, Route)}
     gate = Middleware(
         Gate,
