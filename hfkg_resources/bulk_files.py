@@ -8,21 +8,19 @@ import hashlib
 import logging
 import random
 import re
-import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
-import polars as pl
 
 from hfkg_resources.atomic_write import write_atomically
+from hfkg_resources.crawl_journal import PROGRESS_S
 from hfkg_resources.errors import GaveUp, HubError, MalformedAnswer, NotFound, refusal
 from hfkg_resources.hub_client import TRANSIENT, HubClient
 from hfkg_resources.record_table import UNREADABLE
@@ -31,6 +29,7 @@ BULK = ".bulk"
 """Folder of a snapshot's bulk files, beside the journals of its crawl."""
 
 PINS = "pins.json"
+_OF_TODAY = "begun on its own day"
 
 COMMITS_PAGE = 1_000
 ATTEMPTS = 6
@@ -126,15 +125,12 @@ class BulkFiles:
             HubError: the Hub does not tell.
         """
         with self._choosing:
-            pins = self._pins()
-            if repo_id not in pins:
+            pin = self._pins().get(repo_id)
+            if pin is None:
                 found = self._newest(repo_id)
-                pins[repo_id] = {"sha": found.sha, "committed_at": found.committed_at.isoformat()}
-                self._folder.mkdir(parents=True, exist_ok=True)
-                text = orjson.dumps(pins)
-                write_atomically(self._folder / PINS, lambda file: file.write_bytes(text))
+                pin = {"sha": found.sha, "committed_at": found.committed_at.isoformat()}
+                self._pin(repo_id, pin)
                 log.info("%s of %s", found, found.committed_at)
-            pin = pins[repo_id]
         chosen = Revision(repo_id, pin["sha"], datetime.fromisoformat(pin["committed_at"]))
         lag = self._day - chosen.committed_at.date()
         if lag > timedelta(days=OLD_DAYS):
@@ -158,8 +154,8 @@ class BulkFiles:
             raise NotFound(f"no file like {pattern}", url=f"{self._client.endpoint}/{revision}")
         return found
 
-    def fetch(self, file: RemoteFile) -> Path:
-        """The file on disk, downloaded unless it is there.
+    def fetch(self, file: RemoteFile) -> tuple[Path, int]:
+        """The file on disk, downloaded unless it is there, and the requests that this took.
 
         Raises:
             HubError: it cannot be had; what was downloaded of it is kept, and gone on with.
@@ -169,16 +165,33 @@ class BulkFiles:
         with self._choosing:
             lock = self._locks[file.sha256]
         with lock:
-            if not place.is_file():
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._download(file, place)
-        return place
+            if place.is_file():
+                return place, 0
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return place, self._download(file, place)
+
+    def is_of_today(self, is_today: bool, *, has_begun: bool) -> bool:
+        """Whether the snapshot was begun on its own day; one that was is so gone on with.
+
+        Args:
+            is_today: whether this is the day.
+            has_begun: whether an interrupted crawl is gone on with.
+        """
+        with self._choosing:
+            known = self._pins().get(_OF_TODAY) if has_begun else None
+            if known is None:
+                self._pin(_OF_TODAY, known := is_today)
+        return bool(known)
 
     # -- the Hub's answers ------------------------------------------------------------------------
 
     def _pins(self) -> dict[str, Any]:
         path = self._folder / PINS
         return orjson.loads(path.read_bytes()) if path.is_file() else {}
+
+    def _pin(self, name: str, value: Any) -> None:
+        text = orjson.dumps({**self._pins(), name: value})
+        write_atomically(self._folder / PINS, lambda file: file.write_bytes(text))
 
     def _newest(self, repo_id: str) -> Revision:
         """Commits come newest first: the first that is not after the day."""
@@ -218,8 +231,8 @@ class BulkFiles:
 
     # -- downloads --------------------------------------------------------------------------------
 
-    def _download(self, file: RemoteFile, place: Path) -> None:
-        """Fetches the rest of a file, checks it, and puts it in its place."""
+    def _download(self, file: RemoteFile, place: Path) -> int:
+        """Fetches the rest of a file, checks it, and puts it in its place; returns the attempts."""
         part = place.with_suffix(".part")
         started, had = time.monotonic(), part.stat().st_size if part.is_file() else 0
         log.info("downloading %s: %s, %s of it there", file, _mib(file.size), _mib(had))
@@ -240,6 +253,7 @@ class BulkFiles:
             raise GaveUp(f"not the bytes that the tree announces: sha256 {digest}", url=str(file))
         part.replace(place)
         log.info("downloaded %s in %.1f s", file, time.monotonic() - started)
+        return attempt
 
     def _get(self, file: RemoteFile, part: Path) -> None:
         """Appends what is missing of a file."""
@@ -263,13 +277,17 @@ class BulkFiles:
             try:
                 http_get(
                     url, content, resume_size=had, headers=headers, expected_size=file.size,
-                    displayed_filename=file.path, tqdm_class=_silent_bar(),
+                    displayed_filename=file.path, tqdm_class=_Progress,
                 )  # fmt: skip
             except HfHubHTTPError as error:
                 raise self._refused(error, url) from error
             except httpx2.HTTPError as error:
                 final = GaveUp(f"the download breaks: {type(error).__name__}", url=url)
                 raise _Transient(final) from error
+            except OSError as error:
+                if error.errno is not None:  # the disk's
+                    raise
+                raise _Transient(GaveUp("the download is too short", url=url)) from error
 
     def _refused(self, error: Any, url: str) -> Exception:
         status, headers = error.response.status_code, error.response.headers
@@ -286,16 +304,38 @@ class _Transient(Exception):
         self.final = final
 
 
-def _silent_bar() -> Any:
-    from huggingface_hub.utils import tqdm
+class _Progress:
+    """Stands in for huggingface_hub's bar: tells in the log how far a download is.
 
-    class Silent(tqdm):  # type: ignore[misc]
-        """No bar: the log tells of downloads."""
+    Args:
+        desc: what is downloaded.
+        total: its bytes.
+        initial: bytes that are there already.
+    """
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+    def __init__(self, *, desc: str, total: int, initial: int, **_: Any) -> None:
+        self._desc = desc
+        self._total = total
+        self._done = self._initial = initial
+        self._started = self._told = time.monotonic()
 
-    return Silent
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, size: int) -> None:
+        """Counts bytes."""
+        self._done += size
+        now = time.monotonic()
+        if now - self._told >= PROGRESS_S:
+            self._told = now
+            rate = (self._done - self._initial) / (now - self._started)
+            log.info(
+                "%s: %s of %s, %s/s, %.0f s to go", self._desc, _mib(self._done),
+                _mib(self._total), _mib(rate), (self._total - self._done) / rate,
+            )  # fmt: skip
 
 
 def _moment(text: str) -> datetime:
@@ -303,5 +343,5 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _mib(size: int) -> str:
+def _mib(size: float) -> str:
     return f"{size / 2**20:.1f} MiB"

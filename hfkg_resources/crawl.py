@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from hfkg_resources.atomic_write import write_atomically
+from hfkg_resources.bulk_files import BulkFiles
 from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.record_table import PageReader, RecordTable
@@ -34,6 +35,15 @@ SET_ASIDE_FILE = ".set_aside.parquet"
 
 COMPLETE = "complete"
 """Marks a table whose session got everything."""
+
+NO_PAST = "no_past"
+"""Status of a unit that only a Hub with a past could tell of, and this one has none."""
+
+NOT_TOLD = ("failed", "deferred", NO_PAST)
+"""Statuses of units that the Hub has not answered."""
+
+UNKNOWN_NUMBER = ("collection_details", "followers", "members")
+"""Stages whose units other answers of the Hub tell, so that without those none is known."""
 
 _AGAIN = ".again"
 """Where the tables of a date stay while the date is crawled again."""
@@ -59,6 +69,7 @@ LEDGER = (
 )
 """Every unit of work of a snapshot's crawl and what became of it."""
 
+_NO_UNITS = pl.DataFrame(schema={"unit": pl.String, "basis": pl.String})
 _OF_UNIT = ("unit", "basis", "status", "http_status", "reason", "observed_on")
 
 log = logging.getLogger(__name__)
@@ -181,6 +192,8 @@ class Crawl:
         refresh_days: in so many days every unit is asked for again, changed or not; 0 asks for
             everything at once.
         origin: the Hub that is asked, for the ledger.
+        bulk: files that tell of the Hub on that day, where the source has some.
+        no_past: why the Hub cannot tell what it was on that day; empty if it can.
         stop: ends the stage that runs when set.
         reports: one per stage run.
     """
@@ -194,6 +207,8 @@ class Crawl:
     before: Before | None = None
     refresh_days: int = 30
     origin: str = ""
+    bulk: BulkFiles | None = None
+    no_past: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
     reports: list[StageReport] = field(default_factory=list)
 
@@ -212,6 +227,11 @@ class Crawl:
     ) -> pl.LazyFrame:
         """Rows of a listing, page by page; goes on at the stored cursor after an interruption."""
         journal = self._journal(stage, columns, f"{path} {params} {max_records}")
+        if self.no_past:
+            return self._finish(
+                stage, columns, journal, _NO_UNITS, self._unasked(pl.DataFrame({"unit": [path]})),
+                None, 0,
+            )  # fmt: skip
         crawl_walk(
             journal, self.client, path, params, reader,
             max_records=max_records, log=log, stop=self.stop,
@@ -243,28 +263,99 @@ class Crawl:
         Args:
             stage: the stage's name.
             columns: the table's columns; `carried` is filled in.
-            units: `unit`, and where there are any `basis` and `can_wait`; without a basis a unit is
-                always fetched.
+            units: `unit`, and where there are any `basis`, `can_wait` and `is_timeless`; without a
+                basis a unit is always fetched, and a timeless one is the same on any day.
             fetch: gives a unit's raw rows; called in threads.
             carry: the rows of the snapshot before, as today would name things, with their `unit`.
             refresh: false where the basis tells of every change.
         """
         if not isinstance(units, pl.DataFrame):
             units = pl.DataFrame({"unit": units}, schema={"unit": pl.String})
-        missing = {"basis": pl.lit(None, pl.String), "can_wait": pl.lit(False)}
+        missing = {
+            "basis": pl.lit(None, pl.String),
+            "can_wait": pl.lit(False),
+            "is_timeless": pl.lit(False),
+        }
         units = units.with_columns(
             **{name: value for name, value in missing.items() if name not in units.columns}
         )
         kept = self.kept(stage, units, refresh=refresh) if carry is not None else self._nothing()
         deferred = self.deferred(stage, units)
-        wanted = units.join(pl.concat([kept, deferred]), on="unit", how="anti")
+        settled = pl.concat([kept, deferred])
+        wanted = units.join(settled, on="unit", how="anti")
+        if self.no_past:
+            settled = pl.concat([settled, self._unasked(self._untold(stage, wanted))])
+            wanted = wanted.filter("is_timeless")
+        wanted = wanted.drop("is_timeless")
         journal = self._journal(stage, columns, wanted.write_csv())
         crawl_units(
             journal, wanted["unit"], fetch,
             workers=self.workers, log=log, describe=stage, client=self.client, stop=self.stop,
         )  # fmt: skip
-        return self._finish(
-            stage, columns, journal, wanted, pl.concat([kept, deferred]), carry, wanted.height
+        return self._finish(stage, columns, journal, wanted, settled, carry, wanted.height)
+
+    def from_file(
+        self,
+        stage: str,
+        source: str,
+        *,
+        rows: int,
+        aside: pl.DataFrame,
+        aside_records: int,
+        requests: int,
+        units: pl.DataFrame | None = None,
+        of_stage: str | None = None,
+    ) -> None:
+        """Accounts for a stage whose rows a file gave, in place of the Hub's answers.
+
+        Args:
+            stage: the stage's name.
+            source: the file, for people.
+            rows: rows that it gave.
+            aside: what could not be read, in the columns of `SetAside`; also whole columns.
+            aside_records: records among them.
+            requests: requests that the file took.
+            units: `unit` and `basis` that the file has answered; else the file is the one unit.
+            of_stage: the stage that would have asked for these units.
+        """
+        if units is None:
+            units = pl.DataFrame({"unit": [source], "basis": [None]})
+        ledger = units.select(
+            "unit", pl.col("basis").cast(pl.String), pl.lit("ok").alias("status"),
+            pl.lit(None, pl.Int64).alias("http_status"), pl.lit(None, pl.String).alias("reason"),
+            pl.lit(date.fromisoformat(self.day)).alias("observed_on"),
+        )  # fmt: skip
+        records = rows + aside_records
+        report = StageReport(
+            stage, expected=records, fetched=records, unchanged=0, deferred=0, missing=0,
+            failed=0, set_aside=aside_records, rows=rows, requests=requests,
+        )  # fmt: skip
+        self.reports.append(report)
+        self._write(stage, ledger, aside, report, of_stage)
+        log.info(
+            "%s: %d rows of %s; %d records set aside; %d requests",
+            stage, rows, source, aside_records, requests,
+        )  # fmt: skip
+
+    def _untold(self, stage: str, wanted: pl.DataFrame) -> pl.DataFrame:
+        """The units that cannot be asked for; one stands for all where no number is known."""
+        is_wanted = self.social or stage != "followers"
+        if wanted.is_empty() and is_wanted and stage in UNKNOWN_NUMBER:
+            return pl.DataFrame({"unit": ["all of them"]})
+        return wanted.filter(~pl.col("is_timeless"))
+
+    def _unasked(self, units: pl.DataFrame) -> pl.DataFrame:
+        """Units that a Hub without a past cannot tell of, as the ledger has them.
+
+        They have no basis there, so that the next snapshot asks for them.
+        """
+        return units.select(
+            "unit",
+            pl.lit(None, pl.String).alias("basis"),
+            pl.lit(NO_PAST).alias("status"),
+            pl.lit(None, pl.Int64).alias("http_status"),
+            pl.lit(self.no_past).alias("reason"),
+            pl.lit(None, pl.Date).alias("observed_on"),
         )
 
     def kept(self, stage: str, units: pl.DataFrame, *, refresh: bool = True) -> pl.DataFrame:
@@ -277,6 +368,8 @@ class Crawl:
         """
         known = self._asked_before(stage)
         same = units.join(known, on=["unit", "basis"]).select(_OF_UNIT)
+        if self.no_past:  # who cannot ask again keeps what is known
+            return same
         if self.refresh_days == 0:
             return same.clear()
         if not refresh:
@@ -291,7 +384,8 @@ class Crawl:
             units: `unit`, `basis`, `can_wait`.
         """
         can_wait = units.filter("can_wait")
-        if can_wait.is_empty():  # as in most stages: the ledger need not be read for it
+        # As in most stages: the ledger need not be read for it.
+        if can_wait.is_empty() or self.no_past:
             return self._nothing()
         never = can_wait.join(self._asked_before(stage), on="unit", how="anti").sort("unit")
         return never.slice(self.slice_of(can_wait.height)).select(
@@ -306,7 +400,7 @@ class Crawl:
         if self.before is None:
             return self._nothing()
         ledger = self.before.ledger(stage)
-        return ledger.filter(~pl.col("status").is_in(["failed", "deferred"])).collect()
+        return ledger.filter(~pl.col("status").is_in(NOT_TOLD)).collect()
 
     def _nothing(self) -> pl.DataFrame:
         return pl.DataFrame(schema=schema_of(LEDGER)).select(_OF_UNIT)
@@ -354,7 +448,7 @@ class Crawl:
             rows = pl.concat([rows, taken.select(column.name for column in columns)])
             count += int(taken.select(pl.len()).collect().item())
         ledger = pl.concat([self._settled(journal, wanted), settled])
-        gone = ledger.filter(~pl.col("status").is_in(["ok", "failed", "deferred"]))
+        gone = ledger.filter(~pl.col("status").is_in(["ok", *NOT_TOLD]))
         self._missing[stage] = gone.select("unit", pl.col("http_status").alias("status"), "reason")
         failed = journal.failures().height
         report = StageReport(
@@ -363,7 +457,7 @@ class Crawl:
             fetched=expected - journal.missing().height - failed,
             unchanged=ok.height,
             deferred=int((settled["status"] == "deferred").sum()),
-            missing=gone.height,
+            missing=gone.height + int((settled["status"] == NO_PAST).sum()),
             failed=failed,
             set_aside=journal.set_aside().height,
             rows=count,
@@ -393,10 +487,15 @@ class Crawl:
         )  # fmt: skip
 
     def _write(
-        self, stage: str, ledger: pl.DataFrame, aside: pl.DataFrame, report: StageReport
+        self,
+        stage: str,
+        ledger: pl.DataFrame,
+        aside: pl.DataFrame,
+        report: StageReport,
+        of_stage: str | None = None,
     ) -> None:
         named = ledger.select(
-            pl.lit(stage).alias("stage"), *_OF_UNIT, pl.lit(self.origin).alias("origin")
+            pl.lit(of_stage or stage).alias("stage"), *_OF_UNIT, pl.lit(self.origin).alias("origin")
         )
         text = json.dumps(asdict(report)).encode()
         for suffix, write in (
@@ -432,7 +531,7 @@ class CrawlSession:
     @staticmethod
     def has_begun(root: Path) -> bool:
         """Whether a session was interrupted there, or could not get everything."""
-        tables = [table for table in root.glob("*") if table.name != _AGAIN]
+        tables = [table for table in root.glob("*") if not table.name.startswith(".")]
         return any(not (table / COMPLETE).is_file() for table in tables)
 
     def begin(self, name: str) -> Crawl:

@@ -24,7 +24,13 @@ HAND_BYTES = 128 * 1024 * 1024
 
 
 def sort_on_disk(
-    frame: pl.LazyFrame, by: str, size: pl.Expr, folder: Path, *, shuffled: bool = False
+    frame: pl.LazyFrame,
+    by: str,
+    size: pl.Expr,
+    folder: Path,
+    *,
+    shuffled: bool = False,
+    range_rows: int = RANGE_ROWS,
 ) -> pl.LazyFrame:
     """A frame sorted by a column without nulls, by way of files with one range of it each.
 
@@ -39,10 +45,11 @@ def sort_on_disk(
         size: bytes of a row, about.
         folder: where the ranges are written; it must live as long as the result.
         shuffled: whether the rows are in no order.
+        range_rows: rows that are sorted at once.
     """
     row = pl.int_range(pl.len())
     before = pl.col("size").fill_null(0).cum_sum() - pl.col("size").fill_null(0)
-    number = pl.max_horizontal(row // RANGE_ROWS, before // RANGE_BYTES)
+    number = pl.max_horizontal(row // range_rows, before // RANGE_BYTES)
     keys = frame.select(pl.col(by).alias("key"), size.alias("size")).collect().sort("key")
     lows = keys.filter(number != number.shift(1, fill_value=-1))["key"].unique(maintain_order=True)
     if lows.len() <= 1:

@@ -1,4 +1,4 @@
-"""Where a snapshot's observations come from: a sample Hub, the live one, a dump; how much of it.
+"""Where a snapshot's observations come from: a sample Hub, the live one, or files about it.
 
 Belongs here: the choice of a source and its settings. Does not: how a crawl goes on (`crawl`), what
 any endpoint answers, or what the answers mean.
@@ -6,6 +6,7 @@ any endpoint answers, or what the answers mean.
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import field_validator, model_validator
 
+from hfkg_resources.bulk_files import BULK, BulkFiles
 from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.hub_client import HubClient
 from hfkg_resources.huggingkg_dump import Dump
@@ -23,6 +25,9 @@ from hfkg_resources.scope import Scope
 from hfkg_resources.settings import SettingError, one_of
 
 PUBLIC_ENDPOINT = "https://huggingface.co"
+
+_DATED = re.compile(r"/\d{4}-\d\d-\d\d$")
+"""How an address ends behind which a Hub has a past, as the sample Hub's does."""
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +44,12 @@ class HubSource(dg.ConfigurableResource):
     """The source of observations.
 
     Attributes:
-        source: `sample`, the embedded Hub with a past, `hub`, the live one, or `dump`, a
-            HuggingKG dump.
+        source: `sample`, the embedded Hub with a past; `hub`, the live one; `bulk`, the tables
+            that others publish on it every day, and the Hub for the rest; `dump`, a HuggingKG dump.
         scope: see `Scope.parse`.
         social: `on`, or `off` to leave likes and follows out.
-        endpoint: the live Hub's address.
+        endpoint: the live Hub's address. With `bulk` one that ends in a date belongs to a Hub
+            with a past: the date is replaced by the snapshot's.
         sample_repositories: size of the sample Hub.
         sample_seed: its seed.
         workers: threads of a stage.
@@ -67,7 +73,7 @@ class HubSource(dg.ConfigurableResource):
     @field_validator("source")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        return one_of("HFKG_SOURCE", value, ("sample", "hub", "dump"))
+        return one_of("HFKG_SOURCE", value, ("sample", "hub", "bulk", "dump"))
 
     @model_validator(mode="after")
     def _known_dump(self) -> Self:
@@ -123,17 +129,19 @@ class HubSource(dg.ConfigurableResource):
         """
         if self.source == "sample":
             return HubClient(f"{sample_hub_url(self.sample_repositories, self.sample_seed)}/{day}")
+        if self.source == "bulk":
+            return HubClient(_DATED.sub(f"/{day}", self.endpoint), tokens(os.environ))
         today = datetime.now(UTC).date()
         if date.fromisoformat(day) != today:
             raise NoPast(
                 f"The live Hub has no past: it can be observed for today ({today}), not for {day}. "
-                "HFKG_SOURCE=sample has a past."
+                "HFKG_SOURCE=sample has a past, and so has HFKG_SOURCE=bulk."
             )
         return HubClient(self.endpoint, tokens(os.environ))
 
     def client_to_go_on(self, day: str) -> HubClient:
         """A client to go on with an interrupted crawl: the live Hub is asked as it is by now."""
-        return self.client(day if self.source == "sample" else str(datetime.now(UTC).date()))
+        return self.client(str(datetime.now(UTC).date()) if self.source == "hub" else day)
 
     @property
     def opened_dump(self) -> Dump:
@@ -160,12 +168,26 @@ class HubSource(dg.ConfigurableResource):
             return f"sample Hub, seed {self.sample_seed}, {self.sample_repositories} repositories"
         if self.source == "dump":
             return f"dump {self.opened_dump.name}"
-        return self.endpoint
+        return _DATED.sub("", self.endpoint)
+
+    def no_past(self, day: str, pins: BulkFiles, *, has_begun: bool) -> str:
+        """Why the Hub cannot be asked what it was on a day; empty if it can."""
+        if _DATED.search(self.endpoint):
+            return ""
+        is_today = day == str(datetime.now(UTC).date())
+        if pins.is_of_today(is_today, has_begun=has_begun):
+            return ""
+        return f"the Hub at {self.endpoint} has no past, and no bulk file tells of this"
 
     def session(
         self, client: HubClient, journals: Path, day: str, before: Before | None
     ) -> CrawlSession:
         """The crawls of a snapshot's tables, with this source's settings."""
+        bulk, no_past = None, ""
+        if self.source == "bulk":
+            token = next(iter(tokens(os.environ)), None)
+            bulk = BulkFiles(client, token, day, journals / BULK)
+            no_past = self.no_past(day, bulk, has_begun=CrawlSession.has_begun(journals))
 
         def make(directory: Path, stop: threading.Event) -> Crawl:
             return Crawl(
@@ -178,6 +200,8 @@ class HubSource(dg.ConfigurableResource):
                 before=before,
                 refresh_days=self.refresh_days,
                 origin=self.origin,
+                bulk=bulk,
+                no_past=no_past,
                 stop=stop,
             )
 

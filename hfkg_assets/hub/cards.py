@@ -107,8 +107,23 @@ def carded(repositories: pl.LazyFrame) -> pl.DataFrame:
 
 def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyFrame:
     """The READMEs of the repositories that have one, and a row for each that is not given."""
+    return sorted_cards(crawl, ask_for_cards(crawl, kind, carded(repositories)))
+
+
+def sorted_cards(crawl: Crawl, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows sorted by id; their texts are too many to be held in memory."""
+    return sort_on_disk(rows, "id", pl.col("bytes"), crawl.directory / "sorted")
+
+
+def ask_for_cards(crawl: Crawl, kind: str, wanted: pl.DataFrame) -> pl.LazyFrame:
+    """The READMEs of some repositories, and a row for each that is not given.
+
+    Args:
+        crawl: the crawl.
+        kind: `models` or `datasets`.
+        wanted: see `carded`.
+    """
     stage = f"{kind.removesuffix('s')}_cards"
-    wanted = carded(repositories)
     asked = {unit: tuple(row) for unit, *row in wanted.drop("basis").iter_rows()}
     reader = CardReader(crawl.client, kind)
 
@@ -123,8 +138,10 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
             answer = reader.read(repo_id, sha)
         return [{**parse_card(repo_id, sha, answer.content), "_id": unit}]
 
+    # A file at a commit is what it is, whenever it is asked for.
+    units = wanted.select("unit", "basis", is_timeless=pl.col("sha").is_not_null())
     cards = crawl.units(
-        stage, observations.CARDS, wanted.select("unit", "basis"), fetch,
+        stage, observations.CARDS, units, fetch,
         carry=_cards_before(crawl, stage, wanted), refresh=False,
     )  # fmt: skip
     withheld = (
@@ -135,8 +152,7 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
             observed_now(), carried=pl.lit(False),
         )
     )  # fmt: skip
-    rows = pl.concat([cards, withheld.lazy()], how="diagonal_relaxed")
-    return sort_on_disk(rows, "id", pl.col("bytes"), crawl.directory / "sorted")
+    return pl.concat([cards, withheld.lazy()], how="diagonal_relaxed")
 
 
 def _cards_before(crawl: Crawl, stage: str, wanted: pl.DataFrame) -> pl.LazyFrame | None:

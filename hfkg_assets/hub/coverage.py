@@ -31,7 +31,7 @@ PLAN_TOLERANCE = 0.05
 PLAN_SLACK = 50
 """How far off the plan may be before its check warns: a share, or some requests if that is more."""
 
-WALKS = ("models", "datasets", "spaces", "collections", "papers")
+WALKS = ("models", "datasets", "spaces", "space_uses", "collections", "papers")
 """Stages whose failure leaves a gap of unknown size."""
 
 COVERAGE = (
@@ -40,7 +40,12 @@ COVERAGE = (
     Column("fetched", pl.Int64(), "asked for and got", required=True),
     Column("unchanged", pl.Int64(), "taken over from the snapshot before", required=True),
     Column("deferred", pl.Int64(), "not asked for yet: their turn comes", required=True),
-    Column("missing", pl.Int64(), "the Hub says: gone, gated, disabled, too large", required=True),
+    Column(
+        "missing",
+        pl.Int64(),
+        "the Hub says: gone, gated, disabled, too large; or has no past",
+        required=True,
+    ),
     Column("failed", pl.Int64(), "given up after retries; tried again next time", required=True),
     Column("set_aside", pl.Int64(), "records that lack what they must have", required=True),
     Column("rows", pl.Int64(), "rows stored", required=True),

@@ -4,6 +4,7 @@ Belongs here: which tables there are, and how Dagster runs them. Any of them can
 alone; what it reads is then taken from the store.
 """
 
+import shutil
 from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ import polars as pl
 from hfkg_assets.hub import (
     accounts,
     aliases,
+    bulk,
     cards,
     collections,
     listings,
@@ -25,6 +27,7 @@ from hfkg_assets.hub.coverage import SUMMARIES, Summary, journals
 from hfkg_assets.hub.crawling import CrawledTable, crawl_tables
 from hfkg_assets.hub.dump import DumpImport
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
+from hfkg_resources.bulk_files import BULK
 from hfkg_resources.crawl import Before, Crawl, CrawlSession
 from hfkg_resources.sources import HubSource
 from hfkg_resources.warehouse import (
@@ -41,6 +44,9 @@ TABLES: dict[str, CrawledTable] = {
     for table in module.TABLES
 }
 """All raw tables by short name."""
+
+BULK_TABLES = {**TABLES, **{table.short_name: table for table in bulk.TABLES}}
+"""The same where published files tell of most."""
 
 
 def _out(
@@ -85,7 +91,8 @@ def hub_crawl(
     With the source `dump` they are read from a dump instead.
     """
     day, chosen = context.partition_key, context.op_execution_context.selected_output_names
-    tables = [TABLES[name] for name in TABLES if name in chosen]
+    all_tables = BULK_TABLES if hub.source == "bulk" else TABLES
+    tables = [all_tables[name] for name in all_tables if name in chosen]
     if hub.source == "dump":
         hub.expect_day(day)
         if tables:
@@ -114,6 +121,9 @@ def hub_crawl(
     yield from _summaries(warehouse, day, chosen)
     if tables:
         session.close()
+        # What the whole snapshot was made of is not needed any more; a plan's files still are.
+        if "ledger" in chosen and not CrawlSession.has_begun(folder):
+            shutil.rmtree(folder / BULK, ignore_errors=True)
 
 
 def _summaries(

@@ -75,7 +75,7 @@ def list_repositories(crawl: Crawl, kind: str, columns: tuple[Column, ...]) -> p
     Returns:
         One row per stable id, the last seen where a row moved between pages, sorted by id.
     """
-    walks = [
+    rows = [
         crawl.walk(
             stage,
             columns,
@@ -84,12 +84,13 @@ def list_repositories(crawl: Crawl, kind: str, columns: tuple[Column, ...]) -> p
             repository_reader(columns),
             max_records=crawl.scope.limit or None,
         )
-        for stage, filters in _walks(crawl, kind)
+        for stage, filters in walks(crawl, kind)
     ]
-    return pl.concat(walks).unique("_id", keep="last", maintain_order=True).sort("id")
+    return pl.concat(rows).unique("_id", keep="last", maintain_order=True).sort("id")
 
 
-def _walks(crawl: Crawl, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def walks(crawl: Crawl, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The walks that the scope asks for: stage and filters of each."""
     scope = crawl.scope
     if scope.kind == "author":
         for number, name in enumerate(scope.names):
@@ -145,7 +146,12 @@ def tasks_table(crawl: Crawl) -> pl.LazyFrame:
             for task in pages.values()
         ]
 
-    return crawl.units("tasks", observations.TASKS, ["/api/tasks"], fetch).sort("id")
+    return crawl.units("tasks", observations.TASKS, _timeless("/api/tasks"), fetch).sort("id")
+
+
+def _timeless(*units: str) -> pl.DataFrame:
+    """Units of the Hub's vocabularies: they grow, but what they hold does not change."""
+    return pl.DataFrame({"unit": units}).with_columns(is_timeless=pl.lit(True))
 
 
 @crawled_table(
@@ -169,7 +175,7 @@ def tags_table(crawl: Crawl) -> pl.LazyFrame:
             for tag in tags
         ]
 
-    rows = crawl.units("tags", observations.TAGS, ["model", "dataset"], fetch)
+    rows = crawl.units("tags", observations.TAGS, _timeless("model", "dataset"), fetch)
     return rows.sort("kind", "type", "id")
 
 

@@ -63,19 +63,27 @@ def cited_ids(
     )
 
 
-def crawl_papers(crawl: Crawl, cited: Callable[[], pl.LazyFrame]) -> pl.LazyFrame:
+def list_papers(crawl: Crawl) -> pl.LazyFrame:
+    """The listing, where the scope is `all`."""
+    if crawl.scope.kind != "all":
+        return pl.LazyFrame(schema=schema_of(observations.PAPERS))
+    reader = PageReader(fetched_table(observations.PAPERS), parse_paper)
+    return crawl.walk("papers", observations.PAPERS, "/api/papers", {"limit": PAPERS_PAGE}, reader)
+
+
+def crawl_papers(
+    crawl: Crawl,
+    cited: Callable[[], pl.LazyFrame],
+    listing: Callable[[Crawl], pl.LazyFrame] = list_papers,
+) -> pl.LazyFrame:
     """The listing where the scope is `all`, and every cited paper that it does not hold.
 
     Args:
         crawl: the crawl.
         cited: gives the cited ids (`id`); called once the listing has been read.
+        listing: gives the papers that need not be asked for one by one.
     """
-    known = pl.LazyFrame(schema=schema_of(observations.PAPERS))
-    if crawl.scope.kind == "all":
-        reader = PageReader(fetched_table(observations.PAPERS), parse_paper)
-        known = crawl.walk(
-            "papers", observations.PAPERS, "/api/papers", {"limit": PAPERS_PAGE}, reader
-        )
+    known = listing(crawl)
 
     # The listing is said to hold every indexed paper: a few of the others show whether that is so.
     unlisted = Refusals(NotFound)
@@ -86,7 +94,10 @@ def crawl_papers(crawl: Crawl, cited: Callable[[], pl.LazyFrame]) -> pl.LazyFram
             return [parse_paper(crawl.client.get_json(path))]
         return [parse_paper(unlisted.ask(lambda: crawl.client.get_json(path)))]
 
-    unseen = cited().join(known, on="id", how="anti").sort("id").collect()
+    wanted = cited()
+    if crawl.scope.kind != "all":
+        known = known.join(wanted, on="id", how="semi")
+    unseen = wanted.join(known, on="id", how="anti").sort("id").collect()
     units = unseen.select(pl.col("id").alias("unit"), pl.lit("cited").alias("basis"))
     carry = None
     if crawl.before is not None:

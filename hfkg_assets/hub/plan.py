@@ -67,16 +67,19 @@ def crawl_plan(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.Dat
         crawl: the crawl; it says what is wanted and what is known.
         repositories: the listings by kind (`model`, `dataset`, `space`).
     """
-    rows = [
-        ("tasks and tags", "api", 3, "counted"),
-        *_listings(crawl, repositories),
-        *_likers(crawl, repositories),
-        *_cards(crawl, repositories),
-        *_aliases(crawl, repositories),
-        *_collections(crawl, repositories),
-        *_papers(crawl, repositories),
-        *_accounts(crawl, repositories),
-    ]
+    return priced(
+        [
+            ("tasks and tags", "api", 3, "counted"),
+            *_listings(crawl, repositories),
+            *beyond_listings(crawl, repositories),
+            *(card_row(crawl, kind, carded(repositories[kind])) for kind in ("model", "dataset")),
+            *_papers(crawl, repositories),
+        ]
+    )
+
+
+def priced(rows: "Rows") -> pl.DataFrame:
+    """Rows of the plan with the least time that each takes by kind of account."""
     return pl.DataFrame(
         [
             (*row, *(least_seconds(row[2], quotas[row[1]]) for quotas in TIERS.values()))
@@ -85,6 +88,16 @@ def crawl_plan(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.Dat
         schema=schema_of(PLAN),
         orient="row",
     )
+
+
+def beyond_listings(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> "Rows":
+    """What only the Hub's API tells, whatever the listings come from."""
+    return [
+        *_likers(crawl, repositories),
+        *_aliases(crawl, repositories),
+        *_collections(crawl, repositories),
+        *_accounts(crawl, repositories),
+    ]
 
 
 Rows = list[tuple[str, str, int, str]]
@@ -108,16 +121,13 @@ def _likers(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> Rows:
     return [("likers", "api", int(pages or 0), "counted")]
 
 
-def _cards(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> Rows:
-    rows: Rows = []
-    for kind in ("model", "dataset"):
-        units = carded(repositories[kind])
-        kept = crawl.kept(f"{kind}_cards", units, refresh=False)
-        asked = units.join(kept, on="unit", how="anti")
-        closed = int((asked["gated"].fill_null("false") != "false").sum())
-        refused = max(0, closed - Refusals.ENOUGH) if crawl.client.is_anonymous else 0
-        rows.append((f"{kind} cards", "resolvers", asked.height - refused, "counted"))
-    return rows
+def card_row(crawl: Crawl, kind: str, units: pl.DataFrame) -> tuple[str, str, int, str]:
+    """The row of one kind's cards, those of `units` (see `carded`)."""
+    kept = crawl.kept(f"{kind}_cards", units, refresh=False)
+    asked = units.join(kept, on="unit", how="anti")
+    closed = int((asked["gated"].fill_null("false") != "false").sum())
+    refused = max(0, closed - Refusals.ENOUGH) if crawl.client.is_anonymous else 0
+    return f"{kind} cards", "resolvers", asked.height - refused, "counted"
 
 
 def _aliases(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> Rows:
