@@ -5,6 +5,7 @@ what an interrupted crawl goes on with. Does not: what the files hold (`hfkg_ass
 """
 
 import hashlib
+import itertools
 import logging
 import random
 import re
@@ -236,24 +237,30 @@ class BulkFiles:
         part = place.with_suffix(".part")
         started, had = time.monotonic(), part.stat().st_size if part.is_file() else 0
         log.info("downloading %s: %s, %s of it there", file, _mib(file.size), _mib(had))
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = self._persist(file, part)
+        if not _is_sound(file, part) and had:  # what was there may have been torn
+            part.unlink()
+            attempts += self._persist(file, part)
+        if not _is_sound(file, part):
+            part.unlink()
+            raise GaveUp("not the bytes that the tree announces", url=str(file))
+        part.replace(place)
+        log.info("downloaded %s in %.1f s", file, time.monotonic() - started)
+        return attempts
+
+    def _persist(self, file: RemoteFile, part: Path) -> int:
+        """Downloads until nothing is missing; returns the attempts."""
+        for attempt in itertools.count(1):
             try:
                 self._get(file, part)
-                break
+                return attempt
             except _Transient as trouble:
                 if attempt == ATTEMPTS:
                     raise trouble.final from trouble.__cause__
                 seconds = random.uniform(0, self._backoff_s * 2 ** (attempt - 1))
                 log.info("%s: again in %.1f s: %s", file, seconds, trouble.final.message)
                 time.sleep(seconds)
-        with part.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        if digest != file.sha256:
-            part.unlink()
-            raise GaveUp(f"not the bytes that the tree announces: sha256 {digest}", url=str(file))
-        part.replace(place)
-        log.info("downloaded %s in %.1f s", file, time.monotonic() - started)
-        return attempt
+        raise AssertionError("unreachable")
 
     def _get(self, file: RemoteFile, part: Path) -> None:
         """Appends what is missing of a file."""
@@ -294,6 +301,11 @@ class BulkFiles:
         if status in TRANSIENT:
             return _Transient(GaveUp("the Hub keeps failing", url=url, status=status))
         return refusal(status, headers, url=url, sent_token=self._token is not None)
+
+
+def _is_sound(file: RemoteFile, part: Path) -> bool:
+    with part.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
 
 
 class _Transient(Exception):

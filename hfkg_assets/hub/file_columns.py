@@ -77,32 +77,33 @@ def read_columns(
         MissingColumn: one of `needs` is missing or unreadable.
     """
     schema = file.collect_schema()
-    values, faults, lost = {}, [], []
+    values: dict[str, pl.Expr] = {}
+    faults: list[_Fault] = []
+    lost: list[tuple[str, str, str]] = []
     for column in columns:
-        have = schema.get(column.name)
-        value = None if have is None else _reading(pl.col(column.name), have, column)
+        name, have = column.name, schema.get(column.name)
+        value = None if have is None else _reading(pl.col(name), have, column)
         if value is not None:
-            values[column.name] = value
-            found = (broken or {}).get(column.name, pl.lit(False))
-            faults.append(_Fault.of(column, schema, value, found))
+            values[name] = value
+            faults.append(_Fault.of(column, schema, value, (broken or {}).get(name)))
             continue
         got = "no such column" if have is None else str(have)
-        if column.name in needs:
+        if name in needs:
             raise MissingColumn(
-                f"{source}: column {column.name!r} is needed as {column.dtype}, there is {got}; "
+                f"{source}: column {name!r} is needed as {column.dtype}, there is {got}; "
                 f"the file has {', '.join(schema.names())}"
             )
-        stand_in = (instead or {}).get(column.name)
-        values[column.name] = values[stand_in] if stand_in else pl.lit(None, column.dtype)
-        lost.append({"column": column.name, "expected": str(column.dtype), "got": got})
-        log.warning("%s: column %s cannot be had: %s", source, column.name, got)
+        values[name] = pl.lit(None, column.dtype)
+        lost.append((name, str(column.dtype), got))
+        log.warning("%s: column %s cannot be had: %s", source, name, got)
+    for name, other in (instead or {}).items():
+        if any(name == one for one, _, _ in lost):
+            values[name] = values[other]
     aside = _rows_aside(file, faults, schema)
-    whole = pl.DataFrame(lost, schema=["column", "expected", "got"], orient="row") if lost else None
-    parts = [aside] if whole is None else [_columns_aside(whole), aside]
     sound = file.filter(~pl.any_horizontal(fault.is_met for fault in faults))
     return FileRows(
         sound.select(**{column.name: values[column.name] for column in columns}),
-        pl.concat(parts).with_columns(unit=pl.lit(source)),
+        pl.concat([_columns_aside(lost), aside]).with_columns(unit=pl.lit(source)),
         aside.height,
     )
 
@@ -123,7 +124,8 @@ class _Fault:
         dtype = schema[column.name]
         there = _given(pl.col(column.name), dtype)
         is_met = value.is_null() if column.required else there.is_not_null() & value.is_null()
-        is_met |= broken
+        if broken is not None:
+            is_met |= broken
         text = there.cast(pl.String) if not dtype.is_nested() else pl.lit(str(dtype))
         return cls(column, is_met, text.fill_null("nothing").str.head(GOT))
 
@@ -150,8 +152,9 @@ def _rows_aside(file: pl.LazyFrame, faults: Sequence[_Fault], schema: pl.Schema)
     )  # fmt: skip
 
 
-def _columns_aside(lost: pl.DataFrame) -> pl.DataFrame:
-    return lost.select(
+def _columns_aside(lost: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
+    schema = dict.fromkeys(("column", "expected", "got"), pl.String)
+    return pl.DataFrame(lost, schema, orient="row").select(
         pl.lit(-1, pl.Int64).alias("index"), "column", "expected", "got",
         pl.lit("").alias("excerpt"), pl.lit(None, pl.String).alias("unit"),
     )  # fmt: skip
