@@ -120,7 +120,9 @@ class _Fault:
     got: pl.Expr
 
     @classmethod
-    def of(cls, column: Column, schema: pl.Schema, value: pl.Expr, broken: pl.Expr) -> "_Fault":
+    def of(
+        cls, column: Column, schema: pl.Schema, value: pl.Expr, broken: pl.Expr | None
+    ) -> "_Fault":
         dtype = schema[column.name]
         there = _given(pl.col(column.name), dtype)
         is_met = value.is_null() if column.required else there.is_not_null() & value.is_null()

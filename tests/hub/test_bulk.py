@@ -4,9 +4,11 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from hfkg_assets.definitions import build_defs
 from hfkg_assets.hub import observations as raw
 from hfkg_assets.hub.bulk import listing_rows, paper_rows, with_authors
 from hfkg_assets.hub.coverage import coverage_of, judge_coverage, ledger, set_aside
@@ -728,6 +730,58 @@ def test_rows_that_a_file_repeats_come_once_and_sorted_whatever_fits_in_memory(
     whole = observed(crawled[0], "models", DAY).drop(lost)
     assert observed(warehouse, "models", DAY).drop(lost).equals(whole)
     assert disk_sort.RANGE_ROWS > 50
+
+
+# -- through Dagster ------------------------------------------------------------------------------
+
+
+def run(environment, job, day):
+    definition = build_defs(environment).resolve_job_def(job)
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definition.execute_in_process(instance=instance, partition_key=day)
+
+
+def blocking(result):
+    """The checks that failed and matter."""
+    return [
+        evaluation.check_name
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+
+
+def test_the_plan_downloads_what_the_crawl_then_uses_and_the_crawl_clears_away(
+    hub, crawled, tmp_path
+):
+    environment = {
+        "HFKG_SOURCE": "bulk", "HF_ENDPOINT": f"{hub.url}/{ANY_DATE}", "HFKG_ROOT": str(tmp_path),
+    }  # fmt: skip
+    lines = hub.log_requests()
+    assert run(environment, "plan", DAY).success
+    assert list((tmp_path / JOURNALS / DAY / BULK).glob("*.parquet"))
+    result = run(environment, "crawl", DAY)
+    assert result.success
+    assert blocking(result) == []
+    files = [line.path for line in lines if "/lfs/" in line.path]
+    assert len(files) == len(set(files)) == 4 + 2 * published.CARD_PARTS
+    assert not (tmp_path / JOURNALS / DAY / BULK).exists()
+    warehouse = Warehouse(root=str(tmp_path))
+    assert observed(warehouse, "likers", DAY).equals(observed(crawled[0], "likers", DAY))
+    for stage in ("models", "space_uses"):
+        assert coverage(warehouse)[stage]["rows"] > 0
+
+
+@pytest.mark.slow
+def test_a_graph_is_built_of_a_past_day_of_a_hub_without_a_past(hub, tmp_path):
+    environment = {"HFKG_SOURCE": "bulk", "HF_ENDPOINT": hub.url, "HFKG_ROOT": str(tmp_path)}
+    result = run(environment, "snapshot", DAY)
+    assert result.success
+    assert blocking(result) == []
+    warehouse = Warehouse(root=str(tmp_path))
+    edges = warehouse.scan("graph/edge", DAY).group_by("relation").len().collect()
+    told = set(edges["relation"])
+    assert {"model_definedFor_task", "model_cite_paper", "model_finetune_model"} <= told
+    assert not {"user_like_model", "space_use_model", "org_own_collection"} & told
 
 
 def test_the_declared_columns_are_those_of_a_crawl():
