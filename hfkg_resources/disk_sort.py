@@ -31,6 +31,7 @@ def sort_on_disk(
     *,
     shuffled: bool = False,
     range_rows: int = RANGE_ROWS,
+    group_rows: int = GROUP_ROWS,
 ) -> pl.LazyFrame:
     """A frame sorted by a column without nulls, by way of files with one range of it each.
 
@@ -46,6 +47,7 @@ def sort_on_disk(
         folder: where the ranges are written; it must live as long as the result.
         shuffled: whether the rows are in no order.
         range_rows: rows that are sorted at once.
+        group_rows: rows that are read at once when the ranges are joined.
     """
     row = pl.int_range(pl.len())
     before = pl.col("size").fill_null(0).cum_sum() - pl.col("size").fill_null(0)
@@ -59,7 +61,7 @@ def sort_on_disk(
     parts = []
     for part, rows in enumerate(ranges):
         parts.append(folder / f"range-{part:05d}.parquet")
-        write = partial(rows.sort(by).sink_parquet, compression="lz4", row_group_size=GROUP_ROWS)
+        write = partial(rows.sort(by).sink_parquet, compression="lz4", row_group_size=group_rows)
         write_atomically(parts[-1], write)
     return pl.scan_parquet(parts, hive_partitioning=False)
 
