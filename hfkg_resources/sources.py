@@ -45,7 +45,8 @@ class HubSource(dg.ConfigurableResource):
 
     Attributes:
         source: `sample`, the embedded Hub with a past; `hub`, the live one; `bulk`, the tables
-            that others publish on it every day, and the Hub for the rest; `dump`, a HuggingKG dump.
+            that others publish on it every day, and the Hub for the rest; `dump`, a HuggingKG
+            dump; `world`, the sample Hub's tables without a crawl and without card texts.
         scope: see `Scope.parse`.
         social: `on`, or `off` to leave likes and follows out.
         endpoint: the live Hub's address. With `bulk` one that ends in a date belongs to a Hub
@@ -73,10 +74,15 @@ class HubSource(dg.ConfigurableResource):
     @field_validator("source")
     @classmethod
     def _known_source(cls, value: str) -> str:
-        return one_of("HFKG_SOURCE", value, ("sample", "hub", "bulk", "dump"))
+        return one_of("HFKG_SOURCE", value, ("sample", "hub", "bulk", "dump", "world"))
 
     @model_validator(mode="after")
-    def _known_dump(self) -> Self:
+    def _whole_and_known(self) -> Self:
+        if self.source in ("dump", "world") and self.scope != "all":
+            raise SettingError(
+                f"HFKG_SCOPE={self.scope!r} is not allowed with HFKG_SOURCE={self.source}, which "
+                "is taken in whole: use all"
+            )
         if self.source != "dump":
             return self
         path = Path(self.dump)
@@ -84,11 +90,6 @@ class HubSource(dg.ConfigurableResource):
             raise SettingError(
                 f"HFKG_DUMP={self.dump!r} is not there: HFKG_SOURCE=dump needs the folder or zip "
                 "of a HuggingKG dump"
-            )
-        if self.scope != "all":
-            raise SettingError(
-                f"HFKG_SCOPE={self.scope!r} is not allowed with HFKG_SOURCE=dump, which is taken "
-                "in whole: use all"
             )
         try:
             given = date.fromisoformat(self.dump_date) if self.dump_date else None
@@ -168,6 +169,8 @@ class HubSource(dg.ConfigurableResource):
             return f"sample Hub, seed {self.sample_seed}, {self.sample_repositories} repositories"
         if self.source == "dump":
             return f"dump {self.opened_dump.name}"
+        if self.source == "world":
+            return f"sample world, seed {self.sample_seed}, {self.sample_repositories} repositories"
         return _DATED.sub("", self.endpoint)
 
     def no_past(self, day: str, pins: BulkFiles, *, has_begun: bool) -> str:

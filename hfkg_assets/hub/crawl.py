@@ -26,9 +26,11 @@ from hfkg_assets.hub import (
 from hfkg_assets.hub.coverage import SUMMARIES, Summary, journals
 from hfkg_assets.hub.crawling import CrawledTable, crawl_tables
 from hfkg_assets.hub.dump import DumpImport
+from hfkg_assets.hub.world import write_world
 from hfkg_assets.snapshots import IO_MANAGER, ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.bulk_files import BULK
 from hfkg_resources.crawl import Before, Crawl, CrawlSession
+from hfkg_resources.sample_hub.world import World
 from hfkg_resources.sources import HubSource
 from hfkg_resources.warehouse import (
     ROW_GROUP_KEY,
@@ -88,7 +90,8 @@ def hub_crawl(
 ) -> Iterator[dg.Output[Any]]:
     """Crawls the selected tables; goes on with what an interrupted run has fetched.
 
-    With the source `dump` they are read from a dump instead.
+    With the source `dump` they are read from a dump instead, with `world` taken from the sample
+    world itself.
     """
     day, chosen = context.partition_key, context.op_execution_context.selected_output_names
     all_tables = BULK_TABLES if hub.source == "bulk" else TABLES
@@ -101,6 +104,14 @@ def hub_crawl(
             )
             for table, rows, metadata in made.tables(tables):
                 yield dg.Output(rows, output_name=table.short_name, metadata=metadata)
+        yield from _summaries(warehouse, day, chosen)
+        return
+    if hub.source == "world":
+        if tables:
+            world = World(hub.sample_seed, hub.sample_repositories)
+            for table, rows in write_world(world, tables, hub.origin, warehouse, day):
+                is_wanted = hub.social == "on" or table.short_name not in ("likers", "followers")
+                yield dg.Output(rows if is_wanted else rows.head(0), table.short_name)
         yield from _summaries(warehouse, day, chosen)
         return
     folder = journals(warehouse, day)

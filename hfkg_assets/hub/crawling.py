@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from graphlib import TopologicalSorter
 from typing import Any, TypeVar
 
 import polars as pl
@@ -146,6 +147,13 @@ def crawl_tables(
                 running -= 1
             except queue.Empty:
                 continue
+
+
+def in_order(tables: Sequence[CrawledTable]) -> list[CrawledTable]:
+    """The tables, each after those that it reads."""
+    by_name = {table.name: table for table in tables}
+    reads = {name: [up for up in t.ins.values() if up in by_name] for name, t in by_name.items()}
+    return [by_name[name] for name in TopologicalSorter(reads).static_order()]
 
 
 def now() -> str:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +23,7 @@ import polars as pl
 from hfkg_assets import vocabulary as v
 from hfkg_assets.hub import observations
 from hfkg_assets.hub.coverage import SET_ASIDE, journals
-from hfkg_assets.hub.crawling import CrawledTable
+from hfkg_assets.hub.crawling import CrawledTable, in_order
 from hfkg_assets.knowledge_graph.entities import NOT_FREE_TAGS
 from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.crawl import COMPLETE, LEDGER, LEDGER_FILE, REPORT, SET_ASIDE_FILE, StageReport
@@ -822,13 +821,6 @@ class DumpImport:
                 for name in ("fetched", "missing", "set_aside")
             },
         }
-
-
-def in_order(tables: Sequence[CrawledTable]) -> list[CrawledTable]:
-    """The tables, each after those that it reads."""
-    by_name = {table.name: table for table in tables}
-    reads = {name: [up for up in t.ins.values() if up in by_name] for name, t in by_name.items()}
-    return [by_name[name] for name in TopologicalSorter(reads).static_order()]
 
 
 def sorted_by_id(cards: pl.LazyFrame, folder: Path) -> pl.LazyFrame:

@@ -1,12 +1,17 @@
 """The sample Hub's world written straight as raw tables: what a crawl of it would give.
 
-For graphs at the size of the real Hub, whose crawl over HTTP would take hours: everything right of
-`hub/*` then works on the same rows. Card texts are left out. Belongs here: how the world's frames
-become the raw tables. Does not: the world itself (`sample_hub.world`).
+For graphs at the size of the real Hub, whose crawl over HTTP would take hours: with the source
+`world` everything right of `hub/*` works on the same rows. Card texts are left out. Belongs here:
+how the world's frames become the raw tables. Does not: the world itself (`sample_hub.world`).
 """
 
-from collections.abc import Callable, Mapping
-from datetime import date
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,13 +19,24 @@ import polars as pl
 from hfkg_assets.hub import observations
 from hfkg_assets.hub.accounts import seen_names
 from hfkg_assets.hub.aliases import listed_ids, references, split_by_case, unlisted
-from hfkg_assets.hub.crawling import observed_now
+from hfkg_assets.hub.coverage import SET_ASIDE, journals
+from hfkg_assets.hub.crawling import CrawledTable, in_order
 from hfkg_assets.hub.plan import PLAN
-from hfkg_resources.crawl import CARRIED
+from hfkg_resources.atomic_write import write_atomically
+from hfkg_resources.crawl import (
+    CARRIED,
+    COMPLETE,
+    LEDGER,
+    LEDGER_FILE,
+    REPORT,
+    SET_ASIDE_FILE,
+    StageReport,
+)
 from hfkg_resources.sample_hub.day_index import DayIndex
 from hfkg_resources.sample_hub.tags import dataset_tags, model_tags, task_pages
 from hfkg_resources.sample_hub.world import World, WorldDay
 from hfkg_resources.table_schema import Column, schema_of
+from hfkg_resources.warehouse import Warehouse
 
 MOST_RENAMINGS = 4
 """An id is followed through so many renamings of the repository and of its owner."""
@@ -47,7 +63,7 @@ def world_tables(world: World, day: date) -> dict[str, pl.LazyFrame]:
     tables["members"] = _members(at, tables["accounts"])
     tables["aliases"] = _aliases(at, tables, repositories)
     return {
-        name: _as_declared(tables[name], columns)
+        name: _as_declared(tables[name], columns, day)
         if name in tables
         else pl.LazyFrame(schema=schema_of(columns))
         for name, columns in RAW.items()
@@ -74,15 +90,57 @@ RAW: Mapping[str, tuple[Column, ...]] = {
 """Columns of every raw table by short name."""
 
 
-def _as_declared(rows: pl.LazyFrame, columns: tuple[Column, ...]) -> pl.LazyFrame:
+def _as_declared(rows: pl.LazyFrame, columns: tuple[Column, ...], day: date) -> pl.LazyFrame:
     there = set(rows.collect_schema())
-    defaults: dict[str, pl.Expr] = {"observed_at": observed_now(), CARRIED.name: pl.lit(False)}
+    made = {
+        "observed_at": pl.lit(datetime(day.year, day.month, day.day, tzinfo=UTC)),
+        CARRIED.name: pl.lit(False),
+    }
     return rows.select(
-        (pl.col(column.name) if column.name in there else defaults.get(column.name, pl.lit(None)))
+        made.get(column.name, pl.col(column.name) if column.name in there else pl.lit(None))
         .cast(column.dtype)
         .alias(column.name)
         for column in columns
     )
+
+
+def write_world(
+    world: World, tables: Sequence[CrawledTable], origin: str, warehouse: Warehouse, day: str
+) -> Iterator[tuple[CrawledTable, pl.LazyFrame]]:
+    """The wanted raw tables of a day, with what coverage and ledger are made of.
+
+    Args:
+        world: the world.
+        tables: those wanted.
+        origin: how the ledger names the world.
+        warehouse: where they will be stored.
+        day: the snapshot date.
+
+    Yields:
+        Each table with its rows, after those that it reads.
+    """
+    of_day = date.fromisoformat(day)
+    rows = world_tables(world, of_day)
+    for table in in_order(tables):
+        name = table.short_name
+        count = int(rows[name].select(pl.len()).collect().item())
+        report = StageReport(
+            stage=name, expected=count, fetched=count, unchanged=0, deferred=0, missing=0,
+            failed=0, set_aside=0, rows=count, requests=0,
+        )  # fmt: skip
+        unit = {
+            "stage": name, "unit": name, "status": "ok", "observed_on": of_day, "origin": origin,
+        }  # fmt: skip
+        ledger = pl.DataFrame([unit], schema=schema_of(LEDGER))
+        none_aside = pl.DataFrame(schema=schema_of(SET_ASIDE)).drop("stage")
+        folder = journals(warehouse, day) / name
+        shutil.rmtree(folder, ignore_errors=True)
+        write_atomically(folder / f"{name}{LEDGER_FILE}", ledger.write_parquet)
+        write_atomically(folder / f"{name}{SET_ASIDE_FILE}", none_aside.write_parquet)
+        text = json.dumps(asdict(report)).encode()
+        write_atomically(folder / f"{name}{REPORT}", partial(Path.write_bytes, data=text))
+        write_atomically(folder / COMPLETE, Path.touch)
+        yield table, rows[name]
 
 
 def _rows(records: list[dict[str, Any]]) -> pl.LazyFrame:
