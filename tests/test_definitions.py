@@ -34,13 +34,12 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
     }  # fmt: skip
     assert found["graph"] == {"node", "edge", "statistics", "changes"}
     assert found["catalog"] == {"duckdb"}
-    assert found["export"] == {"pyg", "libkge", "sslrec", "neo4j", "hub_dataset"}
+    assert found["export"] == {"huggingkg", "pyg", "libkge", "sslrec", "neo4j", "hub_dataset"}
     assert found["feature"] == {"document", "embedding", "bm25", "node_features"}
     assert found["classification"] == {
         "task_index", "labels", "split", "graph", "gcn", "gat", "sage", "transformer",
         "baselines", "leaderboard",
     }  # fmt: skip
-    assert found["export"] == {"huggingkg"}
     assert set(found) == {
         "hub", "entity", "relation", "verified", "rejected", "graph", "feature", "classification",
         "catalog", "export",

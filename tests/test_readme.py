@@ -25,7 +25,7 @@ def test_every_setting_that_the_code_reads_is_in_the_table_and_no_other():
         for path in (REPOSITORY / package).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
             read |= set(re.findall(r"environ(?:ment)?\.get\(\"(HF\w+)\"", text))
-            read |= set(re.findall(r"number\(\"(\w+)\"", text))
+            read |= set(re.findall(r"\bnumber\(\"(HF\w+)\"", text))
     told = set(re.findall(r"^\| `(H\w+)` \|", README, re.MULTILINE))
     assert told == read
 
