@@ -423,109 +423,92 @@ def test_a_table_that_is_missing_is_named(store):
 # --- the asset -----------------------------------------------------------------------------------
 
 
-class Platform:
-    """A small sample snapshot and its export, made through Dagster."""
-
-    def __init__(self, root):
-        self.environment = {"HFKG_ROOT": str(root), "HFKG_SAMPLE_REPOSITORIES": "300"}
-        self.instance = dg.DagsterInstance.ephemeral()
-        self.warehouse = Warehouse(root=str(root))
-        self.folder = self.warehouse.directory("export/huggingkg", DAY)
-
-    def run(self, job, selection=None, run_config=None, **environment):
-        definitions = build_defs({**self.environment, **environment})
-        return definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            partition_key=DAY,
-            asset_selection=selection,
-            run_config=run_config,
-        )
-
-    def export(self, compat=None, **environment):
-        config = compat and {"ops": {"export__huggingkg": {"config": {"compat": compat}}}}
-        only = [dg.AssetKey(["export", "huggingkg"])]
-        result = self.run("__ASSET_JOB", only, config, **environment)
-        (event,) = result.asset_materializations_for_node("export__huggingkg")
-        return {key: value.value for key, value in event.metadata.items()}
-
-    def records(self, file):
-        return json.loads((self.folder / f"{file}.json").read_bytes())
-
-    def rows(self, table):
-        return self.warehouse.scan(table, DAY).collect()
-
-
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory):
-    platform = Platform(tmp_path_factory.mktemp("platform"))
-    assert platform.run("snapshot").success
-    return platform
+def folder(exports):
+    return exports.make("huggingkg")
 
 
-def test_the_asset_tells_records_of_each_file_bytes_seconds_and_compat(platform):
-    told = platform.export()
+def records(folder, file):
+    return json.loads((folder / f"{file}.json").read_bytes())
+
+
+def test_the_asset_tells_records_of_each_file_bytes_seconds_and_compat(exports):
+    folder = exports.make("huggingkg")
+    told = {key: value.value for key, value in exports.told.items()}
     assert told["hfkg/compat"] == "default"
     assert told["hfkg/seconds"] > 0
-    assert told["hfkg/bytes"] == sum(file.stat().st_size for file in platform.folder.iterdir())
-    for name, entity in v.ENTITIES.items():
-        assert told["hfkg/records"][f"{entity.file}.json"] == platform.rows(f"entity/{name}").height
-    edges = {name: platform.rows(f"verified/{name}").height for name in v.RELATIONS}
-    assert {name: told["hfkg/records"][f"{name}.json"] for name in v.RELATIONS} == edges
+    assert told["hfkg/bytes"] == sum(file.stat().st_size for file in folder.iterdir())
+
+    def rows(table):
+        return exports.snapshot.scan(table).select(pl.len()).collect().item()
+
+    edges = {f"{name}.json": rows(f"verified/{name}") for name in v.RELATIONS}
+    entities = {
+        f"{entity.file}.json": rows(f"entity/{name}") for name, entity in v.ENTITIES.items()
+    }
     assert all(edges.values())
-    assert told["hfkg/records"]["triples.txt"] == sum(edges.values())
+    assert told["hfkg/records"] == edges | entities | {"triples.txt": sum(edges.values())}
 
 
-def test_the_sample_is_exported_as_json_dump_would_and_a_second_time_the_same(platform):
-    platform.export()
-    assert_written_as_json_dump_writes(platform.folder)
-    first = {file.name: file.read_bytes() for file in platform.folder.iterdir()}
-    platform.export()
-    assert {file.name: file.read_bytes() for file in platform.folder.iterdir()} == first
+def test_the_sample_is_exported_as_json_dump_would_and_a_second_time_the_same(exports, folder):
+    assert_written_as_json_dump_writes(folder)
+    first, second = (
+        {file.name: file.read_bytes() for file in place.iterdir()}
+        for place in (folder, exports.make("huggingkg"))
+    )
+    assert first == second
     lines = first["triples.txt"].decode().splitlines()
-    pairs = {name: [tuple(e.values()) for e in platform.records(name)] for name in v.RELATIONS}
+    pairs = {name: [tuple(e.values()) for e in records(folder, name)] for name in v.RELATIONS}
     assert lines == [f"{s}\t{name}\t{o}" for name, edges in pairs.items() for s, o in edges]
 
 
-def test_strict_comes_from_the_environment_or_the_launchpad_which_has_the_last_word(platform):
-    def told_and_dated(*arguments, **environment):
-        told = platform.export(*arguments, **environment)["hfkg/compat"]
-        return told, any(record["createdAt"] for record in platform.records("spaces"))
+@pytest.mark.parametrize(
+    ("environment", "launchpad", "compat"),
+    [
+        ({}, {"compat": "strict"}, "strict"),
+        ({"HFKG_EXPORT_COMPAT": "strict"}, {}, "strict"),
+        ({"HFKG_EXPORT_COMPAT": "strict"}, {"compat": "default"}, "default"),
+    ],
+)
+def test_compat_comes_from_the_environment_or_the_launchpad_which_has_the_last_word(
+    exports, monkeypatch, environment, launchpad, compat
+):
+    monkeypatch.setattr(exports, "environment", exports.environment | environment)
+    folder = exports.make("huggingkg", **launchpad)
+    assert exports.told["hfkg/compat"].value == compat
+    dated = [record["createdAt"] is not None for record in records(folder, "spaces")]
+    assert all(dated) if compat == "default" else not any(dated)
 
-    assert told_and_dated() == ("default", True)
-    assert told_and_dated("strict") == ("strict", False)
-    assert told_and_dated(HFKG_EXPORT_COMPAT="strict") == ("strict", False)
-    assert told_and_dated("default", HFKG_EXPORT_COMPAT="strict") == ("default", True)
 
-
-def test_an_unknown_compat_is_refused_at_load_and_in_the_launchpad(platform):
+def test_an_unknown_compat_is_refused_at_load_and_in_the_launchpad(exports):
     with pytest.raises(SettingError, match=r"HFKG_EXPORT_COMPAT='loose'.*default, strict"):
         build_defs({"HFKG_EXPORT_COMPAT": "loose"})
     with pytest.raises(dg.DagsterInvalidConfigError, match="loose"):
-        platform.export("loose")
+        exports.make("huggingkg", compat="loose")
 
 
-def test_models_and_datasets_are_those_of_huggingkgs_rules_over_the_raw_records(platform):
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_repositories_are_those_of_huggingkgs_rules_over_the_raw_records(snapshot, folder, kind):
     """HuggingKG's way, tag by tag, over what the Hub answered."""
-    platform.export()
-    for kind, sort_tags in (("model", model_tags), ("dataset", dataset_tags)):
-        tags = platform.rows("hub/tags").filter(kind=kind)
-        types = {row["id"]: (row["type"], row["label"]) for row in tags.iter_rows(named=True)}
-        cards = dict(platform.rows(f"hub/{kind}_cards").select("id", "text").iter_rows())
-        raw = platform.rows(f"hub/{kind}s").sort("id").unique("id", keep="first")
-        expected = [
-            {
-                "id": row["id"],
-                "name": row["id"].split("/")[-1],
-                "createdAt": row["createdAt"].isoformat(),
-                "lastModified": row["lastModified"].isoformat(),
-                "downloads": row["downloads"],
-                "likes": row["likes"],
-                **sort_tags(row, types),
-                "description": cards.get(row["id"]),
-            }
-            for row in raw.sort("id").iter_rows(named=True)
-        ]
-        assert platform.records(f"{kind}s") == expected
+    tags = snapshot.scan("hub/tags").filter(kind=kind).collect()
+    types = {row["id"]: (row["type"], row["label"]) for row in tags.iter_rows(named=True)}
+    cards = dict(snapshot.scan(f"hub/{kind}_cards").select("id", "text").collect().iter_rows())
+    sort_tags = {"model": model_tags, "dataset": dataset_tags}[kind]
+    raw = snapshot.scan(f"hub/{kind}s").unique("id", keep="first", maintain_order=True)
+    expected = [
+        {
+            "id": row["id"],
+            "name": row["id"].split("/")[-1],
+            "createdAt": row["createdAt"].isoformat(),
+            "lastModified": row["lastModified"].isoformat(),
+            "downloads": row["downloads"],
+            "likes": row["likes"],
+            **sort_tags(row, types),
+            "description": cards.get(row["id"]),
+        }
+        for row in raw.sort("id").collect().iter_rows(named=True)
+    ]
+    assert records(folder, f"{kind}s") == expected
 
 
 def model_tags(row, types):
