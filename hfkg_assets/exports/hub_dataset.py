@@ -23,6 +23,9 @@ TABLES = (
     *(f"entity/{name}" for name in ENTITIES),
     *(f"verified/{name}" for name in RELATIONS),
 )
+WHERE_MADE = ("graph/changes", COVERAGE)
+"""Published where they are: a snapshot that was read from a dump has no coverage."""
+
 DEFAULT_CONFIG = "graph/edge"
 SIZES = {
     10**3: "n<1K", 10**4: "1K<n<10K", 10**5: "10K<n<100K", 10**6: "100K<n<1M",
@@ -37,12 +40,11 @@ SIZES = {
         "The snapshot as a Hub dataset repository: Parquet files, each a configuration of the "
         "card, with statistics, provenance and how to load it. `hfkg publish` uploads it."
     ),
-    tables=[*TABLES, COVERAGE],
+    tables=[*TABLES, *WHERE_MADE],
     kinds=["huggingface", "parquet"],
 )
 def hub_dataset_export(snapshot: Snapshot, folder: Path) -> dict[str, Any]:
-    # A snapshot that was not crawled, but read from a dump, has no coverage.
-    tables = [*TABLES, *([COVERAGE] if snapshot.has(COVERAGE) else [])]
+    tables = [*TABLES, *filter(snapshot.has, WHERE_MADE)]
     for table in tables:
         place = folder / file_of(table)
         place.parent.mkdir(exist_ok=True)

@@ -226,8 +226,8 @@ def write_matrix(matrix: "coo_matrix", path: Path) -> None:
 def portable_pickle(matrix: "coo_matrix") -> bytes:
     """A pickle that every version of SciPy and NumPy can open.
 
-    As they pickle themselves, the file names private modules that the versions of SSLRec's
-    requirements (SciPy 1.7, NumPy 1.22) do not have.
+    As SciPy and NumPy pickle it, the file names private modules that the versions which SSLRec was
+    made with (SciPy 1.7.3, NumPy 1.22.3) do not have.
     """
     from scipy.sparse import coo_matrix
 
