@@ -108,37 +108,40 @@ def _walk(name: str, here: str, there: str) -> Query:
 
 
 def _neighbours() -> Query:
-    def side(direction: str, own: str, other: str) -> str:
-        return f"""
-            SELECT '{direction}' AS direction, edge.relation, node.type, node.id
-            FROM graph.edge
-            JOIN graph.node ON node.node_id = edge.{other}
-            WHERE edge.snapshot_date = CAST(date AS DATE)
-                AND node.snapshot_date = CAST(date AS DATE)
-                AND edge.{own} = (SELECT node_id FROM self)
-            """
-
     return Query(
         "neighbours(type, id, date)",
         "All edges of a node: `out` where it is the subject, `in` where it is the object.",
         frozenset({"graph/node", "graph/edge"}),
-        f"""
+        """
         WITH self AS MATERIALIZED (
             SELECT node.node_id FROM graph.node
             WHERE node.snapshot_date = CAST(date AS DATE) AND node.type = type AND node.id = id
+        ),
+        own AS (
+            SELECT edge.relation, edge.source = self.node_id AS is_subject,
+                CASE WHEN edge.source = self.node_id THEN edge.target ELSE edge.source END AS other
+            FROM graph.edge, self
+            WHERE edge.snapshot_date = CAST(date AS DATE)
+                AND (edge.source = (SELECT node_id FROM self)
+                    OR edge.target = (SELECT node_id FROM self))
         )
-        {side("out", "source", "target")} UNION ALL {side("in", "target", "source")}
+        SELECT CASE WHEN own.is_subject THEN 'out' ELSE 'in' END AS direction, own.relation,
+            node.type, node.id
+        FROM own JOIN graph.node ON node.node_id = own.other
+        WHERE node.snapshot_date = CAST(date AS DATE)
         ORDER BY ALL
         """,
     )
 
 
 def _licence_conflicts() -> Query:
-    """A model is compared with the nearest models above it whose licence tells something.
+    """A model is compared with each base it names, or with the nearest licences above that.
 
-    The walk goes down from each model that asks something, through models whose licence is not
-    known: what they say neither lifts a condition nor sets one. Further down a contradiction is the
-    next model's own: it is told once, where it comes in.
+    A base whose licence is not known neither lifts a condition nor sets one: what stands above it
+    is carried down through it. Carried are terms, of which there are a dozen, and for each the
+    nearest model that sets them: carrying every such model would take as many rows as there are
+    pairs of a model and an ancestor. Below a model with a known licence a contradiction is that
+    model's own: it is told once, where it comes in.
     """
     cases = " ".join(f"WHEN {rule.condition} THEN '{rule.reason}'" for rule in RULES)
     return Query(
@@ -151,39 +154,52 @@ def _licence_conflicts() -> Query:
         ),
         model AS MATERIALIZED (
             SELECT model.id, model.author, model.license AS licence,
-                coalesce(licence.kind, 'unknown') AS kind,
                 coalesce(licence.is_known, false) AS is_known,
                 coalesce(licence.copyleft, 0) AS copyleft,
                 coalesce(licence.non_commercial, false) AS non_commercial,
                 coalesce(licence.no_derivatives, false) AS no_derivatives,
-                coalesce(licence.use_restricted, false) AS use_restricted
+                coalesce(licence.use_restricted, false) AS use_restricted,
+                (copyleft, non_commercial, no_derivatives, use_restricted) AS terms,
+                is_known AND licence.kind <> 'permissive' AS asks
             FROM entity.model LEFT JOIN licence ON licence.id = model.license
             WHERE snapshot_date = CAST(date AS DATE)
-                AND model.id IN (SELECT base FROM step UNION SELECT derived FROM step)
         ),
-        walk(base, id, goes_on, path) USING KEY (base, id) AS (
-            SELECT id, id, true, [id] FROM model WHERE kind NOT IN ('permissive', 'unknown')
+        unknown_step AS MATERIALIZED (
+            SELECT step.* FROM step JOIN model ON model.id = step.derived WHERE NOT model.is_known
+        ),
+        carried(terms, id, path) USING KEY (terms, id) AS (
+            SELECT model.terms, step.derived, min([step.base, step.derived])
+            FROM unknown_step step JOIN model ON model.id = step.base
+            WHERE model.asks GROUP BY model.terms, step.derived
             UNION
-            SELECT walk.base, step.derived, NOT any_value(model.is_known),
-                list_append(min(walk.path), step.derived)
-            FROM walk
-            JOIN step ON step.base = walk.id
-            JOIN model ON model.id = step.derived
-            WHERE walk.goes_on AND NOT EXISTS (
-                SELECT 1 FROM recurring.walk seen
-                WHERE seen.base = walk.base AND seen.id = step.derived
+            SELECT carried.terms, step.derived, list_append(min(carried.path), step.derived)
+            FROM carried JOIN unknown_step step ON step.base = carried.id
+            WHERE NOT EXISTS (
+                SELECT 1 FROM recurring.carried seen
+                WHERE seen.terms = carried.terms AND seen.id = step.derived
             )
-            GROUP BY walk.base, step.derived
+            GROUP BY carried.terms, step.derived
+        ),
+        walk AS (
+            SELECT step.base, step.derived, [step.base, step.derived] AS path
+            FROM step JOIN model ON model.id = step.base WHERE model.asks
+            UNION ALL
+            SELECT carried.path[1], step.derived, list_append(carried.path, step.derived)
+            FROM carried JOIN step ON step.base = carried.id
+        ),
+        pair AS (
+            SELECT base, derived, arg_min(path, (len(path), path)) AS path
+            FROM walk WHERE base <> derived GROUP BY base, derived
         )
         SELECT base.id AS base, base.licence AS base_licence,
             derived.id AS derived, derived.licence AS derived_licence,
             CASE {cases} END AS reason,
             base.author IS NOT DISTINCT FROM derived.author AS same_author,
-            walk.path
-        FROM walk
-        JOIN model base ON base.id = walk.base
-        JOIN model derived ON derived.id = walk.id
-        WHERE walk.base <> walk.id AND reason IS NOT NULL
+            pair.path
+        FROM pair
+        JOIN model base ON base.id = pair.base
+        JOIN model derived ON derived.id = pair.derived
+        WHERE reason IS NOT NULL
         ORDER BY base, derived
         """,
     )
