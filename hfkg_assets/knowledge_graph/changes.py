@@ -36,7 +36,6 @@ TABLES = ("graph/node", "graph/edge", *(f"entity/{name}" for name in ENTITIES))
 """What of a snapshot is compared."""
 
 _RELATION = pl.Enum(list(RELATIONS))
-_NAMES = pl.Series(list(RELATIONS))
 _GONE = -1
 
 
@@ -77,7 +76,7 @@ def previous_date(warehouse: Warehouse, day: str) -> str | None:
     return max((found for found in dates if found < day), default=None)
 
 
-def changes(before: GraphOfDay, now: GraphOfDay) -> pl.DataFrame:
+def changes(before: GraphOfDay, now: GraphOfDay) -> pl.LazyFrame:
     """What changed between two snapshots.
 
     Args:
@@ -89,7 +88,7 @@ def changes(before: GraphOfDay, now: GraphOfDay) -> pl.DataFrame:
     """
     then, today = before.nodes(), now.nodes()
     number_now = np.full(then.height, _GONE, dtype=np.int64)
-    parts: list[pl.DataFrame] = []
+    parts: list[pl.LazyFrame] = []
     for entity in ENTITIES.values():
         both = _match(_numbered(then, before, entity), _numbered(today, now, entity))
         number_now[both.same["number"].to_numpy()] = both.same["number_now"].to_numpy()
@@ -119,14 +118,15 @@ class _Matched:
     gone: pl.DataFrame
     new: pl.DataFrame
 
-    def changed(self, entity: str) -> Iterator[pl.DataFrame]:
+    def changed(self, entity: str) -> Iterator[pl.LazyFrame]:
+        """The rows of `graph/changes` about them."""
         renamed = self.same.filter(pl.col("id") != pl.col("id_now"))
         for change, rows in (
             ("added", self.new.select("id")),
             ("removed", self.gone.select("id")),
             ("renamed", renamed.select(id="id_now", previous_id="id").sort("id")),
         ):
-            yield rows.select(
+            yield rows.lazy().select(
                 pl.lit("node").alias("what"),
                 pl.lit(change).alias("change"),
                 pl.lit(entity).alias("type"),
@@ -202,7 +202,7 @@ def _changed_edges(
     ids_then: pl.Series,
     ids_now: pl.Series,
     number_now: np.ndarray,
-) -> Iterator[pl.DataFrame]:
+) -> Iterator[pl.LazyFrame]:
     """Edges of one side alone, compared in today's numbers.
 
     An edge becomes one integer of relation, source and target, the side its lowest bit: sorted,
@@ -244,35 +244,48 @@ def _parts(key: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def _edges(
     change: str, relation: np.ndarray, source: np.ndarray, target: np.ndarray, ids: pl.Series
-) -> pl.DataFrame:
-    return pl.DataFrame(
+) -> pl.LazyFrame:
+    # Lazy, since columns that repeat a word would take several times the memory of the ids.
+    return pl.LazyFrame(
         {
-            "type": _NAMES.gather(relation),
+            "relation": relation.astype(np.uint8),
             "subject_id": ids.gather(source),
             "object_id": ids.gather(target),
         }
-    ).select(pl.lit("edge").alias("what"), pl.lit(change).alias("change"), pl.all())
+    ).select(
+        pl.lit("edge").alias("what"),
+        pl.lit(change).alias("change"),
+        pl.col("relation")
+        .replace_strict(dict(enumerate(RELATIONS)), return_dtype=pl.String)
+        .alias("type"),
+        "subject_id",
+        "object_id",
+    )
 
 
 # --- asset ---------------------------------------------------------------------------------------
 
 
-def as_markdown(table: pl.DataFrame) -> str:
-    """Changes by type as a Markdown table, in the vocabulary's order."""
+def as_markdown(counts: pl.DataFrame) -> str:
+    """Changes by type as a Markdown table, in the vocabulary's order.
+
+    Args:
+        counts: `what`, `type`, `change`, `len`.
+    """
     kinds = ("added", "removed", "renamed")
-    counts = {row[:2]: row[2] for row in table.group_by("type", "change").len().iter_rows()}
+    found = {(type, change): n for type, change, n in counts["type", "change", "len"].iter_rows()}
     lines = [f"| type | {' | '.join(kinds)} |", "| --- | ---: | ---: | ---: |"]
     for name in (*ENTITIES, *RELATIONS):
-        found = [counts.get((name, kind), 0) for kind in kinds]
-        if any(found):
-            lines.append(f"| {name} | {' | '.join(f'{n:,}' for n in found)} |")
+        numbers = [found.get((name, kind), 0) for kind in kinds]
+        if any(numbers):
+            lines.append(f"| {name} | {' | '.join(f'{n:,}' for n in numbers)} |")
     return "\n".join(lines)
 
 
-def totals(table: pl.DataFrame) -> dict[str, int]:
+def totals(counts: pl.DataFrame) -> dict[str, int]:
     """Number of changes by what and change, such as `nodes_added`."""
-    counts = table.group_by("what", "change").len().sort("what", "change", descending=True)
-    return {f"{what}s_{change}": count for what, change, count in counts.iter_rows()}
+    sums = counts.group_by("what", "change").agg(pl.col("len").sum()).sort("what", "change")
+    return {f"{what}s_{change}": number for what, change, number in sums.iter_rows()}
 
 
 @snapshot_asset(
@@ -292,18 +305,19 @@ def totals(table: pl.DataFrame) -> dict[str, int]:
 )
 def graph_changes(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-) -> pl.DataFrame:
+) -> pl.LazyFrame:
     day = context.partition_key
     previous = previous_date(warehouse, day)
     if previous is None:
         context.add_output_metadata({"hfkg/compared_with": "nothing: no earlier snapshot is there"})
-        return pl.DataFrame(schema=schema_of(CHANGES))
+        return pl.LazyFrame(schema=schema_of(CHANGES))
     table = changes(GraphOfDay(warehouse, previous), GraphOfDay(warehouse, day))
+    counts = table.group_by("what", "type", "change").len().collect(engine="streaming")
     context.add_output_metadata(
         {
             "hfkg/compared_with": previous,
-            "hfkg/changes": dg.MetadataValue.md(as_markdown(table)),
-            **{f"hfkg/{name}": count for name, count in totals(table).items()},
+            "hfkg/changes": dg.MetadataValue.md(as_markdown(counts)),
+            **{f"hfkg/{name}": count for name, count in totals(counts).items()},
         }
     )
     return table

@@ -34,7 +34,7 @@ def compare(warehouse):
     def run(then, now):
         store_graph(warehouse, THEN, *then)
         store_graph(warehouse, NOW, *now)
-        table = changes(GraphOfDay(warehouse, THEN), GraphOfDay(warehouse, NOW))
+        table = changes(GraphOfDay(warehouse, THEN), GraphOfDay(warehouse, NOW)).collect()
         assert table.schema == schema_of(CHANGES)
         assert table["since"].cast(pl.String).unique().to_list() in ([THEN], [])
         return told(table)
@@ -260,7 +260,7 @@ def test_tables_that_are_not_sorted_are_compared_all_the_same(warehouse):
         store_graph(warehouse, day, things, [("a", FINETUNE, "b")])
     reversed_rows = warehouse.scan("entity/model", NOW).collect().reverse()
     warehouse.write("entity/model", NOW, reversed_rows)
-    table = changes(GraphOfDay(warehouse, THEN), GraphOfDay(warehouse, NOW))
+    table = changes(GraphOfDay(warehouse, THEN), GraphOfDay(warehouse, NOW)).collect()
     assert told(table) == {
         ("node", "removed", "model", "b", None),
         ("node", "added", "model", "b", None),
