@@ -75,13 +75,14 @@ def catalog_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
         tables: asset keys of all tables, with slashes.
     """
     tables = sorted(tables)
+    offered = list(queries(set(tables)))
 
     @dg.asset(
         key=["catalog", "duckdb"],
         description=(
             "The DuckDB file with one view per table over all snapshots. Rebuilt beside its place "
             "and renamed into it: it can be read while a run writes. Its table macros: "
-            f"{', '.join(q.name for q in queries(set(tables)) if '(' in q.name)}."
+            f"{', '.join(query.name for query in offered if query.is_macro)}."
         ),
         deps=[key_of(table) for table in tables],
         group_name="catalog",
@@ -90,7 +91,7 @@ def catalog_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         owners=OWNERS,
         tags={"layer": "catalog"},
-        code_version=code_version(build_catalog),
+        code_version=code_version(build_catalog, [query.statement for query in offered]),
     )
     def catalog(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]

@@ -31,9 +31,14 @@ class Query:
     sql: str
 
     @property
+    def is_macro(self) -> bool:
+        """Whether it takes parameters."""
+        return "(" in self.name
+
+    @property
     def statement(self) -> str:
         """The SQL that creates it."""
-        if "(" in self.name:
+        if self.is_macro:
             return f"CREATE MACRO {self.name} AS TABLE {self.sql}"
         return f"CREATE VIEW {self.name} AS {self.sql}"
 
