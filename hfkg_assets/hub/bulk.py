@@ -382,14 +382,15 @@ def dumped_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> DumpedC
     rows = read.rows.rename({id_column: "id", "card": "text"}).filter(pl.col("text").is_not_null())
     rows, _ = each_once(rows, "id")
     dates = rows.select("id", "last_modified").collect(engine="streaming")
-    listed = repositories.join(dates.lazy(), on="id", how="left").with_columns(
-        is_held=pl.col("id").is_in(dates["id"].implode()),
+    listed = repositories.join(
+        dates.lazy().with_columns(is_held=pl.lit(True)), on="id", how="left"
+    ).with_columns(
+        pl.col("is_held").fill_null(False),
         is_current=(pl.col("last_modified") == pl.col("lastModified")).fill_null(False),
     )
-    wanted = carded(
-        listed.with_columns(has_readme=pl.col("has_readme").fill_null(False) | pl.col("is_held"))
-    )
-    flags = listed.select(unit="_id", is_held="is_held", is_current="is_current").collect()
+    may_have_one = pl.col("has_readme").fill_null(False) | pl.col("is_held")
+    wanted = carded(listed.with_columns(has_readme=may_have_one))
+    flags = listed.select("is_held", "is_current", unit="_id").collect()
     wanted = wanted.join(flags, on="unit", maintain_order="left")
     return DumpedCards(
         rows.select("id", "text"),
@@ -414,7 +415,7 @@ def read_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyFr
         units=current.select("unit", "basis"), of_stage=stage,
     )  # fmt: skip
     answers = ask_for_cards(crawl, kind, dump.asked)
-    given = answers.filter(pl.col("text").is_not_null()).select("_id").collect()
+    given = answers.filter(pl.col("bytes").is_not_null()).select("_id").collect()
     older = dump.held.filter(~pl.col("is_current")).join(
         given, left_on="unit", right_on="_id", how="anti"
     )
@@ -458,14 +459,11 @@ def bulk_plan(crawl: Crawl, repositories: Mapping[str, pl.LazyFrame]) -> pl.Data
         repositories: the listings by kind (`model`, `dataset`, `space`).
     """
     assert crawl.bulk is not None
-    sources = [
-        (HUB_STATS, r"\w+\.parquet"),
-        *((repo, CARD_FILES) for repo, _ in CARD_DUMPS.values()),
-    ]
-    files = len(_COLUMNS) + 1 + sum(len(crawl.bulk.files(*of)) for of in sources[1:])
+    card_files = [crawl.bulk.files(repo_id, CARD_FILES) for repo_id, _ in CARD_DUMPS.values()]
+    files = len(_COLUMNS) + 1 + sum(map(len, card_files))
     rows = [
         ("tasks and tags", "api", 3, "counted"),
-        ("bulk revisions", "api", 2 * len(sources), "counted"),
+        ("bulk revisions", "api", 2 * (1 + len(CARD_DUMPS)), "counted"),  # commits and tree of each
         ("bulk files", "resolvers", files, "counted"),
     ]
     for kind in CARD_DUMPS:
