@@ -428,7 +428,8 @@ def read_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyFr
     )  # fmt: skip
     names = schema_of(observations.CARDS).names()
     asked = answers.join(older.lazy(), left_on="_id", right_on="unit", how="anti")
-    return sorted_cards(crawl, pl.concat([rows.select(names), asked.select(names)]))
+    rows = pl.concat([rows.select(names), asked.select(names)])
+    return sorted_cards(crawl, rows, shuffled=True)
 
 
 def card_table(kind: str) -> CrawledTable:

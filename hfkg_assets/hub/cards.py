@@ -110,9 +110,16 @@ def crawl_cards(crawl: Crawl, kind: str, repositories: pl.LazyFrame) -> pl.LazyF
     return sorted_cards(crawl, ask_for_cards(crawl, kind, carded(repositories)))
 
 
-def sorted_cards(crawl: Crawl, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows sorted by id; their texts are too many to be held in memory."""
-    return sort_on_disk(rows, "id", pl.col("bytes"), crawl.directory / "sorted")
+def sorted_cards(crawl: Crawl, rows: pl.LazyFrame, *, shuffled: bool = False) -> pl.LazyFrame:
+    """The rows sorted by id; their texts are too many to be held in memory.
+
+    Args:
+        crawl: the crawl.
+        rows: of the raw table.
+        shuffled: whether they are in no order.
+    """
+    folder = crawl.directory / "sorted"
+    return sort_on_disk(rows, "id", pl.col("bytes"), folder, shuffled=shuffled)
 
 
 def ask_for_cards(crawl: Crawl, kind: str, wanted: pl.DataFrame) -> pl.LazyFrame:
