@@ -130,16 +130,21 @@ def change_query(monkeypatch):
     def change(rule: type, query: Callable):
         registered.append((rule, relations._pairs.dispatch(rule)))
         relations._pairs.register(rule)(query)
-        declare(monkeypatch, *v.RELATIONS.values())
+        declare(monkeypatch)
 
     yield change
     for rule, query in registered:
         relations._pairs.register(rule)(query)
 
 
-def declare(monkeypatch, *declared):
-    """Declares the assets of relations, as importing the module does."""
-    assets = [relations.relation_asset(relation) for relation in declared]
+def declare(monkeypatch, **changed):
+    """Declares the relations' assets, some of them otherwise, as importing the module does."""
+    declared = {**v.RELATIONS, **changed}
+    monkeypatch.setattr(v, "RELATIONS", MappingProxyType(declared))
+    in_tags = relations.in_tags()
+    alone = [r for r in declared.values() if not isinstance(r.rule, v.Tag | v.PipelineTag)]
+    assets = [relations.tag_relations(listing, some) for listing, some in in_tags.items()]
+    assets += map(relations.relation_asset, alone)
     monkeypatch.setattr(relations, "RELATION_ASSETS", assets)
 
 
@@ -221,7 +226,7 @@ def test_a_changed_declaration_makes_that_relation_again_among_those_of_its_rule
     platform, monkeypatch
 ):
     cite = replace(v.RELATIONS["model_cite_paper"], rule=v.Tag("arxiv:2"))
-    declare(monkeypatch, *{**v.RELATIONS, cite.name: cite}.values())
+    declare(monkeypatch, **{cite.name: cite})
     assert names_in(platform.rerun()) == platform.below(f"relation/{cite.name}")
 
 
