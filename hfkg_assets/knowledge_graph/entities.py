@@ -102,9 +102,10 @@ def users(
         id="user", hub_id="_id", fullname="fullname", is_pro="isPro"
     )
     unseen = (
-        rows.join(accounts, on="id", how="anti")
+        # In the order of the rows: which of several is first must not be by chance.
+        rows.join(accounts, on="id", how="anti", maintain_order="left")
         # A carried row may tell an old name of an account that is known by its new one.
-        .join(accounts.drop_nulls("hub_id"), on="hub_id", how="anti")
+        .join(accounts.drop_nulls("hub_id"), on="hub_id", how="anti", maintain_order="left")
         .group_by("id", maintain_order=True)
         .agg(pl.all().drop_nulls().first())
     )

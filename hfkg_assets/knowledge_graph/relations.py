@@ -134,7 +134,9 @@ def _(rule: v.Publisher, relation: v.RelationType, tables: Tables) -> pl.LazyFra
         _source(relation, tables)
         .select(namespace().alias("subject_id"), pl.col("id").alias("object_id"))
         .drop_nulls()
-        .join(accounts.select(subject_id="name"), on="subject_id", how="semi")
+        .join(
+            accounts.select(subject_id="name"), on="subject_id", how="semi", maintain_order="left"
+        )
     )
 
 
