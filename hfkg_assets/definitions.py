@@ -78,7 +78,7 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
         "warehouse": Warehouse(root=environment.get("HFKG_ROOT") or "data"),
         "encoder": TextEncoder(
             model=environment.get("HFKG_ENCODER")
-            or (LIVE_ENCODER if source == "hub" else PACKAGED_ENCODER),
+            or (LIVE_ENCODER if source in ("hub", "bulk") else PACKAGED_ENCODER),
             variant=environment.get("HFKG_TEXT_VARIANT", "clean"),
         ),
     }
