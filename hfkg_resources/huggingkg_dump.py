@@ -168,13 +168,14 @@ class Piece:
     start: int
     ends: np.ndarray
 
-    def records(self) -> Iterator[tuple[int, int, bytes]]:
-        """Each record with its number and the byte it begins at."""
+    def records(self) -> Iterator[tuple[int, int, bytes, bytes]]:
+        """Each record with its number, the byte it begins at, and what stands before it."""
         begin = 0
         for index, end in enumerate(self.ends.tolist()):
             raw = self.text[1 + begin : 1 + end]
             record = raw.lstrip(_SPACE + b",")
-            yield self.number + index, self.start + begin + len(raw) - len(record), record
+            before = raw[: len(raw) - len(record)]
+            yield self.number + index, self.start + begin + len(before), before, record
             begin = end
 
 
@@ -236,8 +237,14 @@ class _Cutter:
 
     def _opening(self) -> bool:
         """Whether the file is an array; what stands before the first record is skipped."""
-        self._rest = self._stream.read(self._chunk)
-        head = self._rest.removeprefix(_BOM).lstrip(_SPACE)
+        self._rest = self._stream.read(max(self._chunk, len(_BOM)))
+        if self._rest.startswith(_BOM):
+            self._skip(len(_BOM))
+        read = self._rest
+        while read and not self._rest.strip(_SPACE):
+            self._skip(len(self._rest))
+            self._rest = read = self._stream.read(self._chunk)
+        head = self._rest.lstrip(_SPACE)
         self._skip(len(self._rest) - len(head))
         if not head:
             raise DumpError(f"{self._name} is empty: an array without records is written []")
@@ -255,14 +262,15 @@ class _Cutter:
                 raise self._fault("a comma is missing before it")
             body, ends, start = body[comma + 1 :], ends - comma - 1, start + comma + 1
         elif not in_array:
-            lines = np.frombuffer(body, np.uint8).copy()
+            codes = np.frombuffer(body, np.uint8).copy()
             behind = ends[:-1]
-            if not np.isin(lines[behind], np.frombuffer(_SPACE, np.uint8)).all():
-                raise self._fault(
-                    "of it or one of the next, something stands behind it", piece=True
-                )
-            lines[behind] = ord(",")
-            body = lines.tobytes()
+            glued = np.flatnonzero(~np.isin(codes[behind], np.frombuffer(_SPACE, np.uint8)))
+            if glued.size:
+                first = int(glued[0])
+                place = start + int(behind[first])
+                raise _fault(self._name, self._number + first, place, "no line ends behind it")
+            codes[behind] = ord(",")
+            body = codes.tobytes()
         return Piece(b"[" + body + b"]", self._number, start, ends)
 
     def _closing(self, closing: int, in_array: bool) -> None:
@@ -285,7 +293,8 @@ class _Cutter:
         if in_array or self._rest.strip(_SPACE):
             raise self._fault("the file ends in the middle: it was cut off")
 
-    def _fault(self, what: str, *, piece: bool = False) -> DumpError:
+    def _fault(self, what: str) -> DumpError:
+        """An error at the record that comes next."""
         begin = self._rest.lstrip(_SPACE + (b"," if self._number > 1 else b""))
         byte = self._start + len(self._rest) - len(begin)
         return _fault(self._name, self._number, byte, what)
@@ -394,7 +403,7 @@ def _read(piece: Piece, table: RecordTable, name: str) -> pl.DataFrame:
 
 def _first_fault(piece: Piece, table: RecordTable, name: str) -> DumpError:
     """What is wrong with a piece that cannot be read."""
-    for number, byte, text in piece.records():
+    for number, byte, before, text in piece.records():
         try:
             record = orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -403,10 +412,9 @@ def _first_fault(piece: Piece, table: RecordTable, name: str) -> DumpError:
         for fault in aside:
             where = f"{fault.column}: " if fault.column else ""
             return _fault(name, number, byte, f"{where}expected {fault.expected}, got {fault.got}")
-        if table.read(b"[" + text + b"]") is None:
-            return _fault(name, number, byte, "no JSON as the standard has it")
-    what = f"something stands between records up to number {piece.number + piece.ends.size - 1:,}"
-    return _fault(name, piece.number, piece.start, what)
+        if before.strip(_SPACE) != (b"" if number == piece.number else b","):
+            return _fault(name, number, byte, "no comma, or more than one, stands before it")
+    return _fault(name, piece.number, piece.start, "it or one of the next is no JSON")
 
 
 _MOMENT = (
@@ -441,7 +449,7 @@ def _moments(frame: pl.DataFrame, name: str, file: str) -> pl.Series:
 def keys_of_first(file: DumpFile) -> list[str]:
     """The keys of a file's first record; none where it has none."""
     for piece in cut(file, 64 * 1024):
-        for _, _, text in piece.records():
+        for *_, text in piece.records():
             first: Mapping[str, Any] = orjson.loads(text)
             return list(first)
     return []

@@ -45,7 +45,7 @@ def _text(name: str, *, required: bool = False) -> Column:
     return Column(name, pl.String(), f"HuggingKG's {name}", required)
 
 
-def _number(name: str) -> Column:
+def _integer(name: str) -> Column:
     return Column(name, pl.Int64(), f"HuggingKG's {name}")
 
 
@@ -57,26 +57,26 @@ def _date(name: str) -> Column:
     return Column(name, INSTANT, f"HuggingKG's {name}")
 
 
-_REPOSITORY = (_text("name"), _date("createdAt"), _date("lastModified"), _number("likes"))
+_REPOSITORY = (_text("name"), _date("createdAt"), _date("lastModified"), _integer("likes"))
 _ACCOUNT = (_text("fullname"),)
 
 ATTRIBUTES: Mapping[str, tuple[Column, ...]] = {
     "task": (_text("label", required=True),),
     "model": (
-        *_REPOSITORY, _number("downloads"), _text("region"), _list("other"), _list("libraries"),
+        *_REPOSITORY, _integer("downloads"), _text("region"), _list("other"), _list("libraries"),
         _text("license"), _list("languages"), _list("pipeline_tag"), _text("description"),
     ),
     "dataset": (
-        *_REPOSITORY, _number("downloads"), _list("libraries"), _text("license"),
+        *_REPOSITORY, _integer("downloads"), _list("libraries"), _text("license"),
         _list("languages"), _list("other"), _list("sub-tasks"), _list("tasks"), _text("size"),
         _list("formats"), _list("modalities"), _list("tags"), _text("description"),
     ),
     "space": (*_REPOSITORY, _list("tags")),
     "paper": (
         _list("authors"), _date("publishedAt"), _text("title"), _text("summary"),
-        _number("upvotes"),
+        _integer("upvotes"),
     ),
-    "collection": (_text("title"), _number("upvotes"), _text("description")),
+    "collection": (_text("title"), _integer("upvotes"), _text("description")),
     "user": _ACCOUNT,
     "organization": _ACCOUNT,
 }  # fmt: skip
