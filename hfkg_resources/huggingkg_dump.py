@@ -240,10 +240,9 @@ class _Cutter:
         self._rest = self._stream.read(max(self._chunk, len(_BOM)))
         if self._rest.startswith(_BOM):
             self._skip(len(_BOM))
-        read = self._rest
-        while read and not self._rest.strip(_SPACE):
+        while not self._rest.strip(_SPACE) and (read := self._stream.read(self._chunk)):
             self._skip(len(self._rest))
-            self._rest = read = self._stream.read(self._chunk)
+            self._rest = read
         head = self._rest.lstrip(_SPACE)
         self._skip(len(self._rest) - len(head))
         if not head:
