@@ -31,8 +31,11 @@ def rows_of_ids(values: pl.Series, ids: pl.Series) -> pl.Series:
 
 def _joined(values: pl.Series, ids: pl.Series) -> pl.Series | None:
     """Row numbers by equality; None where an id stands twice."""
+    wanted = values.to_frame("key")
     known = ids.to_frame("key").with_row_index("row")
-    found = values.to_frame("key").join(known, on="key", how="left", maintain_order="left")
+    if len(values) < len(ids):  # a table of the few is made sooner than one of all
+        known = known.join(wanted, on="key", how="semi", maintain_order="left")
+    found = wanted.join(known, on="key", how="left", maintain_order="left")
     return found["row"] if found.height == len(values) else None
 
 

@@ -75,13 +75,12 @@ def verify(
         subjects, objects: the entity tables of both ends (column `id`), sorted by id.
         aliases: `hub/aliases` (`kind`, `id`, `canonical_id`).
     """
-    judged = (
-        observed.with_columns(
-            observed_subject_id=pl.col("subject_id"), observed_object_id=pl.col("object_id")
-        )
-        .pipe(_resolve, "subject_id", relation.subject, aliases)
-        .pipe(_resolve, "object_id", relation.object, aliases)
-        .collect()
+    judged = observed.with_columns(
+        observed_subject_id=pl.col("subject_id"), observed_object_id=pl.col("object_id")
+    ).collect()
+    judged = judged.with_columns(
+        _resolved(judged["subject_id"], relation.subject, aliases),
+        _resolved(judged["object_id"], relation.object, aliases),
     )
     # From here on an edge is two row numbers: ids sort as their rows do, and ten times as slowly.
     known = {"subject": subjects, "object": objects}
@@ -93,37 +92,42 @@ def verify(
         edge=pl.col("subject_row").cast(pl.UInt64) * 2**32 + pl.col("object_row"),
     )
     sound = pl.col("reason").is_null()
-    edges = judged.filter(sound)
-    repeated = edges["edge"].is_duplicated()
+    edges = _sorted(judged.filter(sound))
+    again = edges["edge"] == edges["edge"].shift(1)
+    repeated = (again | again.shift(-1)).fill_null(False)
     ties = edges.filter(repeated).sort("edge", *_ties(relation))
     first = pl.col("edge").is_first_distinct()
-    verified = pl.concat([edges.filter(~repeated), ties.filter(first)])
+    verified = _sorted(pl.concat([edges.filter(~repeated), ties.filter(first)]))
     rejected = pl.concat(
         [judged.filter(~sound), ties.filter(~first).with_columns(reason=pl.lit("duplicate"))]
     )
     columns = [column.name for column in (*relation.columns, *OBSERVED)]
     return Verdict(
-        (verified if verified["edge"].is_sorted() else verified.sort("edge")).select(columns),
+        verified.select(columns),
         rejected.sort("subject_id", "object_id", *_ties(relation), nulls_last=True).select(
             *columns, "reason"
         ),
     )
 
 
-def _resolve(frame: pl.LazyFrame, end: str, entity: str, aliases: pl.LazyFrame) -> pl.LazyFrame:
+def _resolved(ids: pl.Series, entity: str, aliases: pl.LazyFrame) -> pl.Series:
+    """What the observed ids of an entity type stand for."""
     if entity == "paper":
-        return frame.with_columns(without_version(pl.col(end)))
+        return pl.select(without_version(pl.lit(ids))).to_series()
     if entity not in ALIASED:
-        return frame
-    known = aliases.filter(pl.col("kind") == entity, pl.col("canonical_id") != pl.col("id"))
-    return (
-        frame.join(
-            known.select("canonical_id", **{end: "id"}),
-            on=end, how="left", maintain_order="left",
-        )
-        .with_columns(pl.coalesce("canonical_id", end).alias(end))
-        .drop("canonical_id")
-    )  # fmt: skip
+        return ids
+    known = (
+        aliases.filter(pl.col("kind") == entity, pl.col("canonical_id") != pl.col("id"))
+        .unique("id", keep="first", maintain_order=True)
+        .collect()
+    )
+    found = rows_of_ids(ids, known["id"])
+    canonical = pl.coalesce(known["canonical_id"].gather(found), ids)
+    return ids if found.null_count() == len(ids) else pl.select(canonical.alias(ids.name))[ids.name]
+
+
+def _sorted(edges: pl.DataFrame) -> pl.DataFrame:
+    return edges if edges["edge"].is_sorted() else edges.sort("edge", maintain_order=True)
 
 
 def _reason(relation: RelationType) -> pl.Expr:
