@@ -141,6 +141,9 @@ def run_functions(root: Path, day: str) -> dict[str, Any]:
         degree = degrees(scan("graph/node"), scan("graph/edge"))
         rows = statistics.statistics(scan("graph/node"), scan("graph/edge"), rejected, degree)
         warehouse.write("graph/statistics", day, rows)
+    with watch("figures"):
+        others = statistics.counts_of_other_dates(warehouse, day)
+        statistics.figures(rows, degree, others, day)
     if previous := previous_date(warehouse, day):
         with watch("changes"):
             rows = changes(GraphOfDay(warehouse, previous), GraphOfDay(warehouse, day))

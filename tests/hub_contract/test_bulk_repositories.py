@@ -161,12 +161,12 @@ def test_a_range_of_a_large_file_gives_206_and_its_place(ask):
     assert part.headers["Content-Range"] == f"bytes {size - 4}-{size - 1}/{size}"
 
 
-def test_a_commit_of_the_days_to_come_is_an_unknown_revision(ask, api):
+def test_a_commit_of_the_days_to_come_is_an_unknown_revision(ask, api, tmp_path):
     coming = bulk.commit_id(bulk.HUB_STATS, DAY + timedelta(days=1))
     with pytest.raises(RevisionNotFoundError):
         api.list_repo_commits(bulk.HUB_STATS, repo_type="dataset", revision=coming)
     with pytest.raises(EntryNotFoundError):
-        downloaded(ask, "unused", bulk.HUB_STATS, "posts.parquet")
+        downloaded(ask, tmp_path, bulk.HUB_STATS, "posts.parquet")
 
 
 def test_before_the_first_commit_there_is_no_repository(server):
