@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from hfkg_assets.knowledge_graph.graph import EDGE, NODE, edges, nodes
+from hfkg_assets.knowledge_graph.graph import EDGE, NODE, StaleVerification, edges, nodes
 from hfkg_assets.knowledge_graph.verification import OBSERVED
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS
 from hfkg_resources.table_schema import schema_of
@@ -55,3 +55,9 @@ def test_every_verified_relation_becomes_edges_between_nodes_of_its_types(entiti
         relation = RELATIONS[row["relation"]]
         assert (row["type"], row["id"]) == (relation.subject, "a")
         assert (row["type_object"], row["id_object"]) == (relation.object, "b")
+
+
+def test_an_edge_to_what_is_no_node_any_more_says_that_verification_is_older(entities, verified):
+    gone = verified["user_like_model"].with_columns(object_id=pl.lit("deleted/since"))
+    with pytest.raises(StaleVerification, match="verified/user_like_model has 1 edges"):
+        edges(nodes(entities), {**verified, "user_like_model": gone})
