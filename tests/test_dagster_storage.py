@@ -65,15 +65,14 @@ def test_who_watches_a_run_is_told_of_every_event(instance):
 
     def tell(event, _):
         seen.append(event)
-        if event.is_dagster_event and event.dagster_event.is_pipeline_event:
+        if len(seen) > len(logs):
             done.set()
 
     run = dg.materialize([number], instance=instance).run_id
-    first = instance.event_log_storage.get_logs_for_run(run)[0]
+    logs = instance.event_log_storage.get_logs_for_run(run)
     instance.event_log_storage.watch(run, None, tell)
-    instance.event_log_storage.store_event(first)
+    instance.event_log_storage.store_event(logs[0])
     assert done.wait(20)
-    assert len(seen) > 1
     instance.event_log_storage.end_watch(run, tell)
 
 

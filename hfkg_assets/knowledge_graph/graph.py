@@ -1,7 +1,9 @@
 """`graph/node` and `graph/edge`: the whole verified graph with dense integer ids."""
 
 from collections.abc import Mapping
+from functools import partial
 
+import dagster as dg
 import polars as pl
 
 from hfkg_assets.code_versions import code_version
@@ -9,6 +11,7 @@ from hfkg_assets.knowledge_graph.id_rows import rows_of_ids
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS, edge_attributes
 from hfkg_resources.table_schema import INSTANT, Column
+from hfkg_resources.warehouse import Warehouse
 
 NODE = (
     Column("node_id", pl.Int64(), "dense from 0, by type and id", required=True),
@@ -147,10 +150,13 @@ def graph_node(**entities: pl.LazyFrame) -> pl.LazyFrame:
     "graph/edge",
     description="Every verified assertion of the snapshot as an edge between nodes.",
     columns=EDGE,
-    ins={"node": "graph/node", **{name: f"verified/{name}" for name in RELATIONS}},
+    deps=["graph/node", *(f"verified/{name}" for name in RELATIONS)],
     code_version=code_version(
         edges, [(r.name, r.subject, r.object, r.attributes) for r in RELATIONS.values()]
     ),
 )
-def graph_edge(node: pl.LazyFrame, **verified: pl.LazyFrame) -> pl.LazyFrame:
-    return edges(node, verified)
+def graph_edge(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> pl.LazyFrame:
+    scan = partial(warehouse.scan, day=context.partition_key)
+    return edges(scan("graph/node"), {name: scan(f"verified/{name}") for name in RELATIONS})

@@ -210,11 +210,7 @@ def counts_of_other_dates(warehouse: Warehouse, day: str) -> pl.DataFrame:
     "graph/statistics",
     description="Nodes and edges by type beside HuggingKG's of December 2024, rejects by reason.",
     columns=STATISTICS,
-    ins={
-        "node": "graph/node",
-        "edge": "graph/edge",
-        **{f"rejected_{name}": f"rejected/{name}" for name in RELATIONS},
-    },
+    deps=["graph/node", "graph/edge", *(f"rejected/{name}" for name in RELATIONS)],
     code_version=code_version(
         statistics,
         [(e.name, e.published) for e in ENTITIES.values()],
@@ -222,16 +218,13 @@ def counts_of_other_dates(warehouse: Warehouse, day: str) -> pl.DataFrame:
     ),
 )
 def graph_statistics(
-    context: dg.AssetExecutionContext,
-    warehouse: dg.ResourceParam[Warehouse],
-    node: pl.LazyFrame,
-    edge: pl.LazyFrame,
-    **rejected: pl.LazyFrame,
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> pl.DataFrame:
-    degree = degrees(node, edge)
-    by_relation = {name.removeprefix("rejected_"): frame for name, frame in rejected.items()}
-    table = statistics(node, edge, by_relation, degree)
     day = context.partition_key
+    node, edge = warehouse.scan("graph/node", day), warehouse.scan("graph/edge", day)
+    rejected = {name: warehouse.scan(f"rejected/{name}", day) for name in RELATIONS}
+    degree = degrees(node, edge)
+    table = statistics(node, edge, rejected, degree)
     told = {
         "hfkg/entities": as_markdown(table, "entity"),
         "hfkg/relations": as_markdown(table, "relation"),
