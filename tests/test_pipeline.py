@@ -12,7 +12,7 @@ from hfkg_assets.knowledge_graph.catalog import CATALOG
 from hfkg_assets.knowledge_graph.verification import REASONS
 from hfkg_resources.warehouse import Warehouse
 
-DAY, NEXT_DAY = "2026-11-20", "2026-11-21"
+DAY, LATER_DAY = "2026-11-20", "2026-11-24"
 
 pytestmark = pytest.mark.slow
 
@@ -148,10 +148,10 @@ def test_a_planted_fault_in_the_stored_edges_stops_the_graph_from_being_built(pl
 
 
 def test_two_dates_are_two_different_snapshots(platform):
-    assert platform.run("snapshot", NEXT_DAY).success
-    nodes = [platform.warehouse.scan("graph/node", day).collect() for day in (DAY, NEXT_DAY)]
+    assert platform.run("snapshot", LATER_DAY).success
+    nodes = [platform.warehouse.scan("graph/node", day).collect() for day in (DAY, LATER_DAY)]
     assert not nodes[0].equals(nodes[1])
-    assert platform.warehouse.dates("graph/edge") == [DAY, NEXT_DAY]
+    assert platform.warehouse.dates("graph/edge") == [DAY, LATER_DAY]
 
 
 def test_training_follows_on_the_stored_snapshot_and_the_summary_tells_everything(platform):
