@@ -12,7 +12,7 @@ import polars as pl
 from hfkg_assets.code_versions import code_version
 from hfkg_assets.knowledge_graph.relations import namespace
 from hfkg_assets.snapshots import snapshot_asset
-from hfkg_assets.vocabulary import ENTITIES, EntityType
+from hfkg_assets.vocabulary import ENTITIES, REPOSITORY_TYPES, EntityType
 
 NOT_FREE_TAGS = (
     "license:", "region:", "base_model:", "dataset:", "arxiv:", "doi:", "task_categories:",
@@ -146,10 +146,12 @@ def build_entity(entity: EntityType, *tables: pl.LazyFrame) -> pl.LazyFrame:
     """The entity's table: declared columns, one row per id, sorted by id."""
     builder, _ = BUILDERS[entity.name]
     rows = builder(*tables).select(pl.col(c.name).cast(c.dtype) for c in entity.columns)
-    # Raw tables of repositories are sorted already: then rows stream through, none is held.
-    ids = rows.select("id").collect()["id"]
-    if ids.is_sorted() and not (ids == ids.shift(1)).any():
-        return rows
+    # Listings are sorted already and repositories keep their rows: they stream through, none is
+    # held. What joins make may be in another order each time it is made.
+    if entity.name in REPOSITORY_TYPES:
+        ids = rows.select("id").collect()["id"]
+        if ids.is_sorted() and not (ids == ids.shift(1)).any():
+            return rows
     return rows.unique("id", keep="first", maintain_order=True).sort("id")
 
 
