@@ -5,6 +5,7 @@ Belongs here: the one way that every file of the store takes. Does not: what is 
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -40,3 +41,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, place: Path) -> None:
+    """A file under a second name, which takes no room; a copy where there are no links.
+
+    What is stored is never changed in place, only replaced: what is linked stays as it
+    is.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copyfile(source, place)

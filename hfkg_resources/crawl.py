@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from hfkg_resources.atomic_write import write_atomically
+from hfkg_resources.atomic_write import link_or_copy, write_atomically
 from hfkg_resources.bulk_files import BulkFiles
 from hfkg_resources.crawl_journal import StageJournal, crawl_units, crawl_walk
 from hfkg_resources.hub_client import HubClient
@@ -128,7 +128,7 @@ class Before:
                 continue
             if date_of == day and store is warehouse:
                 for name, file in zip(names, files, strict=True):
-                    _link(file, again.path(f"hub/{name}", day))
+                    link_or_copy(file, again.path(f"hub/{name}", day))
                 store = again
             return cls(date.fromisoformat(date_of), store)
         return None
@@ -146,15 +146,6 @@ class Before:
 def fetched_table(columns: Sequence[Column]) -> RecordTable:
     """The part of a table that answers tell: all but whether a row was carried over."""
     return RecordTable([column for column in columns if column is not CARRIED])
-
-
-def _link(file: Path, place: Path) -> None:
-    """The file at another place: it stays as it is, since a new version is renamed over the old."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        place.hardlink_to(file)
-    except OSError:  # not every file system has links
-        shutil.copyfile(file, place)
 
 
 @dataclass

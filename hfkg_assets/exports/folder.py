@@ -143,18 +143,6 @@ def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def link_or_copy(source: Path, place: Path) -> None:
-    """A file under a second name, which takes no room; a copy where there are no links.
-
-    Stored tables and exports are never changed in place, only replaced: what is linked stays as it
-    is.
-    """
-    try:
-        os.link(source, place)
-    except OSError:
-        shutil.copyfile(source, place)
-
-
 def files_metadata(folder: Path) -> dict[str, Any]:
     """The files of an export with their sizes, for its materialization."""
     sizes = {

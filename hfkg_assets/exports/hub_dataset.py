@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 import yaml
 
-from hfkg_assets.exports.folder import Snapshot, export_asset, link_or_copy
+from hfkg_assets.exports.folder import Snapshot, export_asset
 from hfkg_assets.knowledge_graph.statistics import as_markdown
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS
+from hfkg_resources.atomic_write import link_or_copy
 from hfkg_resources.warehouse import rows_of
 
 STATISTICS, COVERAGE = "graph/statistics", "hub/coverage"

@@ -20,9 +20,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from hfkg_assets.exports.folder import Snapshot, export_asset, link_or_copy
+from hfkg_assets.exports.folder import Snapshot, export_asset
 from hfkg_assets.exports.random_split import TRAIN, random_split
 from hfkg_assets.vocabulary import RELATIONS, REPOSITORY_TYPES, Likers, Publisher
+from hfkg_resources.atomic_write import link_or_copy
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_matrix

@@ -12,9 +12,9 @@ import yaml
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 
 from hfkg_assets.cli import main
-from hfkg_assets.exports.folder import link_or_copy
 from hfkg_assets.exports.hub_dataset import TABLES, WHERE_MADE
 from hfkg_assets.vocabulary import ENTITIES, RELATIONS
+from hfkg_resources.atomic_write import link_or_copy
 from hfkg_resources.sample_hub.quotas import GENEROUS
 from hfkg_resources.sample_hub.server import create_app, serve
 
