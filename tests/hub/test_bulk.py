@@ -608,6 +608,8 @@ def test_of_a_past_day_the_files_give_what_a_crawl_of_that_day_gave(past, crawle
     if table == "spaces":
         unknown = ("models", "datasets", "disabled", "files", "has_readme")
     ours, whole = observed(past[0], table, DAY), observed(crawled[0], table, DAY)
+    if table == "tags":  # the vocabulary is today's, and grows
+        ours = ours.join(whole.select("kind", "id"), on=["kind", "id"], how="semi")
     assert ours.drop(unknown).equals(whole.drop(unknown))
     if table == "spaces":
         assert all(ours[name].null_count() == ours.height for name in unknown)

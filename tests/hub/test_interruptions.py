@@ -9,6 +9,8 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -44,6 +46,9 @@ REPOSITORIES, WORKERS = 400, 2
 
 PROMPT_S = 60.0
 
+ALL_TESTS = timedelta(minutes=8)
+"""More than the tests of this module take together."""
+
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +60,16 @@ def faults():
 
 
 @pytest.fixture(scope="module")
-def crawls(faults, tmp_path_factory):
+def one_day():
+    """The live Hub can be observed for today only: just before midnight, today is awaited."""
+    now = datetime.now(UTC)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    if midnight - now < ALL_TESTS:
+        time.sleep((midnight - now).total_seconds() + 1)
+
+
+@pytest.fixture(scope="module")
+def crawls(one_day, faults, tmp_path_factory):
     app = create_app(World(repositories=REPOSITORIES), faults=faults)
     with serve(app) as server:
         yield Interruptions(server, tmp_path_factory.mktemp("stores"), WORKERS)
