@@ -1,346 +1,39 @@
 """`feature/document`: the text of every model and dataset, without the answer in it.
 
-A README's YAML front matter names the tasks of its repository word for word, and so do lines and
-badges that repeat it. A classifier that reads them learns to copy. Here a README is parted into
-structured fields and `clean`: prose, with task names removed wherever they stand as tags. A task
-named in a sentence stays, since that is what a reader would learn from.
-
-Task names are removed whether or not they are the repository's own: what is left then does not
-depend on the labels.
+Belongs here: which repository a text is of, and the table. How a README becomes text stands in
+`readme`, which texts are alike in `near_duplicates`, which are written by a program in `templates`.
 """
-
-import hashlib
-import html
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from itertools import accumulate
-from typing import Any, NamedTuple
 
 import dagster as dg
 import polars as pl
-import yaml
-from markdown_it import MarkdownIt
 
+from hfkg_assets.features.near_duplicates import group_texts
+from hfkg_assets.features.readme import FIELDS, parse_cards
+from hfkg_assets.features.templates import find_templates
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_resources.table_schema import INSTANT, STRINGS, Column
-
-PARSED_CHARACTERS = 200_000
-"""Of a longer README (or front matter) the rest is not parsed: it holds logs, not prose."""
-
-FIELDS = (
-    "license", "language", "tags", "pipeline_tag", "task_categories", "datasets", "base_model",
-    "library_name",
-)  # fmt: skip
-"""Front-matter fields that are kept, each as a list of strings."""
 
 DOCUMENT = (
     Column("kind", pl.String(), "model or dataset", required=True),
     Column("id", pl.String(), "repository id", required=True),
     Column("created_at", INSTANT, "creation of the repository"),
+    Column("last_modified_at", INSTANT, "last change: its text is of then or before"),
     Column("clean", pl.String(), "prose without front matter and task tags; may be empty", True),
+    Column("code", pl.String(), "its code blocks without task names; may be empty", True),
     Column("as_published", pl.String(), "the README as it is; null where there is none"),
     Column("has_text", pl.Boolean(), "whether `clean` says anything", required=True),
     Column("truncated", pl.Boolean(), "whether the README was too long to be parsed whole", True),
     Column("front_matter_status", pl.String(), "ok, none or broken", required=True),
     *(Column(name, STRINGS, f"front matter: {name}", required=True) for name in FIELDS),
     Column("clean_sha256", pl.String(), "hex digest of `clean`; null where it is empty"),
+    Column("detected_language", pl.String(), "language of `clean`, two letters; null: cannot tell"),
+    Column("language_confidence", pl.Float32(), "how sure that is, up to 1"),
+    Column("is_english", pl.Boolean(), "whether it is English; null: cannot tell"),
+    Column("boilerplate", pl.String(), "the program whose template the README is made from"),
+    Column("only_boilerplate", pl.Boolean(), "whether no line of `clean` is the author's", True),
+    Column("duplicate_of", pl.String(), "the oldest of its kind with nearly the same `clean`"),
+    Column("duplicates", pl.Int32(), "others of its kind with nearly the same `clean`", True),
 )
-
-_PARSED = {
-    "clean": pl.String(),
-    "truncated": pl.Boolean(),
-    "front_matter_status": pl.String(),
-    **dict.fromkeys(FIELDS, STRINGS),
-    "clean_sha256": pl.String(),
-}
-
-# --- front matter --------------------------------------------------------------------------------
-
-_INVISIBLE = "\ufeff\u200b\u2060"
-_START = rf"[\s{_INVISIBLE}]*"
-_RULE = r"-{3,}[ \t]*(?:\n|\Z)"
-_KEY = r"[\"']?[\w-]+[\"']?:(?:[ \t].*)?"
-_VALUES = r"(?:(?:[ \t]*-[ \t].*|[ \t]+\S.*)(?:\n|\Z))*+"
-_ENTRIES = rf"(?:\n*{_KEY}(?:\n|\Z){_VALUES})++"
-
-_OPENING = re.compile(_START + _RULE)
-_CLOSING = re.compile("^" + _RULE, re.MULTILINE)
-_ENTRY = re.compile(rf"^[ \t]*{_KEY}$", re.MULTILINE)
-_UNCLOSED = re.compile(_ENTRIES)
-_UNOPENED = re.compile(
-    rf"{_START}(?=(?:{'|'.join(FIELDS)}|metrics|pretty_name|task_ids|widget):){_ENTRIES}\n*{_RULE}"
-)
-
-# libyaml is many times as fast, but PyYAML may have been built without it. The base loader makes
-# strings only: a version stays `1.10`, Norwegian `no` is no boolean, and no tag is resolved.
-_YAML_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-# The C parser recurses without a limit: a hundred thousand brackets would end the process.
-_MAX_DEPTH = 100
-_NESTED_LINES = re.compile(r"(?:[-?:][ \t]+){8}|^[ \t]{100}", re.MULTILINE)
-
-
-class FrontMatter(NamedTuple):
-    """What stands at the head of a README.
-
-    Attributes:
-        text: the YAML without its marks; None where the README has none.
-        fields: its mapping, all scalars as strings; None where it is none or broken.
-        body: the README after it.
-    """
-
-    text: str | None
-    fields: Mapping[str, Any] | None
-    body: str
-
-    @property
-    def status(self) -> str:
-        """`ok`, `none` or `broken`."""
-        return "none" if self.text is None else "broken" if self.fields is None else "ok"
-
-
-def split_front_matter(text: str) -> FrontMatter:
-    """Parts a README into front matter and body, whatever state they are in.
-
-    Front matter is what stands between `---` at the very start and the next `---`. What has not
-    one `key:` in it is prose between two rules. Where one of the marks was forgotten, the lines
-    that look like YAML are taken.
-
-    Args:
-        text: the README with `\\n` line ends.
-    """
-    opening = _OPENING.match(text)
-    if opening is None:
-        unopened = _UNOPENED.match(text)
-        if unopened is None:
-            return FrontMatter(None, None, text)
-        inside = unopened[0].rstrip().rstrip("-")
-        return FrontMatter(inside, read_yaml(inside), text[unopened.end() :])
-    closing = _CLOSING.search(text, opening.end())
-    if closing is None:
-        unclosed = _UNCLOSED.match(text, opening.end())
-        if unclosed is None:
-            return FrontMatter(None, None, text)
-        return FrontMatter(unclosed[0], read_yaml(unclosed[0]), text[unclosed.end() :])
-    inside, body = text[opening.end() : closing.start()], text[closing.end() :]
-    fields = read_yaml(inside)
-    if fields is None and not _ENTRY.search(inside):
-        return FrontMatter(None, None, text)
-    return FrontMatter(inside, fields, body)
-
-
-def read_yaml(text: str) -> dict[str, Any] | None:
-    """The mapping that a front matter holds, all scalars as strings; None where it is broken."""
-    if len(text) > PARSED_CHARACTERS:
-        text = _whole_entries(text[:PARSED_CHARACTERS])
-    try:
-        if _is_too_deep(text):
-            return None
-        loaded = yaml.load(text, Loader=_YAML_LOADER)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
-    if loaded is None or loaded == "":
-        return {}
-    return loaded if isinstance(loaded, dict) else None
-
-
-def _whole_entries(text: str) -> str:
-    """The text up to the last line that starts an entry."""
-    starts = [match.start() for match in re.finditer(r"^(?=[\"']?[A-Za-z_])", text, re.MULTILINE)]
-    return text[: starts[-1]] if starts else ""
-
-
-def _is_too_deep(text: str) -> bool:
-    """Whether a YAML text is nested deeper than `_MAX_DEPTH`, found without recursion."""
-    if text.count("[") + text.count("{") > _MAX_DEPTH:
-        brackets = re.findall(r"[\[\]{}]", text)
-        if _deepest(1 if bracket in "[{" else -1 for bracket in brackets) > _MAX_DEPTH:
-            return True
-    if not _NESTED_LINES.search(text):
-        return False
-    events = yaml.parse(text, Loader=_YAML_LOADER)
-    return (
-        _deepest(
-            isinstance(event, yaml.CollectionStartEvent)
-            - isinstance(event, yaml.CollectionEndEvent)
-            for event in events
-        )
-        > _MAX_DEPTH
-    )
-
-
-def _deepest(steps: Iterable[int]) -> int:
-    return max(accumulate(steps), default=0)
-
-
-def _strings(value: Any) -> list[str]:
-    values = value if isinstance(value, list) else [value]
-    return [v for v in values if isinstance(v, str) and v not in ("", "null", "~")]
-
-
-# --- Markdown to prose ---------------------------------------------------------------------------
-
-_MARKDOWN = MarkdownIt("commonmark").enable("table")
-# Link targets are thrown away: escaping them is time lost.
-_MARKDOWN.normalizeLink = lambda url: url  # type: ignore[method-assign]
-_HTML = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
-)
-_ADDRESS = re.compile(r"\b(?:https?://|www\.)\S+")
-
-
-def prose(markdown: str, names: "TaskNames") -> str:
-    """The text a reader sees: headings, paragraphs, lists and tables, a line each.
-
-    Left out: code blocks, HTML, images, addresses, and task names that stand as tags.
-
-    Args:
-        markdown: the README's body.
-        names: the task names to take out.
-    """
-    lines: list[str] = []
-    row: list[str] | None = None
-    for token in _MARKDOWN.parse(markdown):
-        if token.type == "inline":
-            text = _inline(token.children or (), names)
-            (lines if row is None else row).append(text)
-        elif token.type == "html_block":
-            lines.append(html.unescape(_HTML.sub(" ", token.content)))
-        elif token.type == "tr_open":
-            row = []
-        elif token.type == "tr_close":
-            lines.append(" | ".join(row or ()))
-            row = None
-    text = _ADDRESS.sub(" ", "\n".join(lines))
-    kept = (names.without_tags(" ".join(line.split())) for line in text.split("\n"))
-    return "\n".join(line for line in kept if line)
-
-
-def _inline(tokens: Iterable[Any], names: "TaskNames") -> str:
-    parts: list[str] = []
-    in_link = False
-    for token in tokens:
-        if token.type == "text":
-            parts.append(names.removed(token.content) if in_link else token.content)
-        elif token.type == "code_inline":
-            parts.append(names.removed(token.content))
-        elif token.type in ("softbreak", "hardbreak"):
-            parts.append("\n")
-        elif token.type in ("link_open", "link_close"):
-            in_link = token.type == "link_open"
-        elif token.type == "html_inline":
-            parts.append(" ")
-    return "".join(parts)
-
-
-# --- task names as tags --------------------------------------------------------------------------
-
-_MACHINE_FIELD = re.compile(
-    r"\b(?:pipeline[_ -]?tags?|task[_ -]categor(?:y|ies)|task[_ -]ids?)\b[\"'`]?\s*[:=|].*",
-    re.IGNORECASE,
-)
-_TAGS_LINE = re.compile(r"[\W_]*(?:tags|keywords|hashtags)\b[\W_]*(?:[:=|].*)?$", re.IGNORECASE)
-_TASK_FIELD = re.compile(
-    r"[\W_]*(?:(?:model|dataset|problem|primary|main|supported|intended|ml|nlp)[ _-])?"
-    r"(?:tasks?|pipelines?|type|categor(?:y|ies))(?:[ _-](?:type|category|name|tag)s?)?\s*[:=|]",
-    re.IGNORECASE,
-)
-_LIST_MARK = re.compile(r"([|,;•·])")
-_TAG_WORDS = 4
-
-
-class TaskNames:
-    """Finds the names of tasks in a text: ids and labels, in any case, with any separator.
-
-    Args:
-        names: ids and labels, such as `text-classification` and `Text Classification`.
-    """
-
-    def __init__(self, names: Iterable[str]) -> None:
-        words = {tuple(re.findall(r"\w+", name.lower())) for name in names} - {()}
-        longest_first = sorted(words, key=lambda name: (-len(name), name))
-        alternatives = "|".join(r"[\s_-]*".join(map(re.escape, name)) for name in longest_first)
-        name = alternatives or r"(?!)"
-        self._anywhere = re.compile(rf"(?<![\w-])(?:{name})(?![\w-])", re.IGNORECASE)
-        self._hashtag = re.compile(rf"#(?:{name})(?![\w-])", re.IGNORECASE)
-        # Atomic, or a row of names that are made of other names would be tried in all ways.
-        self._whole = re.compile(rf"[\W_]*+(?>(?:{name})[\W_]*+)+", re.IGNORECASE)
-
-    def removed(self, text: str) -> str:
-        """The text without any task name."""
-        return self._anywhere.sub(" ", text)
-
-    def without_tags(self, line: str) -> str:
-        """One line of prose without task names that stand as tags.
-
-        A line of machine-readable fields goes as a whole; `Task: …` loses its task names; an entry
-        of a list, a table cell or a line that is nothing but a task name goes.
-        """
-        if _TAGS_LINE.match(line):
-            return ""
-        line = _MACHINE_FIELD.sub("", line)
-        if "#" in line:
-            line = self._hashtag.sub(" ", line)
-        if _TASK_FIELD.match(line):
-            line = self.removed(line)
-        if self._whole.fullmatch(line):
-            return ""
-        entries = _LIST_MARK.split(line)
-        # Commas part a sentence too: only short entries throughout make a list of tags.
-        if len(entries) > 1 and ("|" in line or all(_is_short(e) for e in entries)):
-            line = "".join("" if self._whole.fullmatch(entry) else entry for entry in entries)
-        return " ".join(line.split())
-
-
-def _is_short(entry: str) -> bool:
-    return len(entry.split()) <= _TAG_WORDS
-
-
-@lru_cache(maxsize=4)
-def _task_names(names: tuple[str, ...]) -> TaskNames:
-    return TaskNames(names)
-
-
-# --- documents -----------------------------------------------------------------------------------
-
-
-def parse_card(text: str, names: TaskNames) -> dict[str, Any]:
-    """One README's clean text and structured fields.
-
-    Args:
-        text: the README, of any length and in any state.
-        names: the task names to take out where they stand as tags.
-
-    Returns:
-        A value for each of `clean`, `truncated`, `front_matter_status`, the front-matter fields
-        and `clean_sha256`.
-    """
-    head = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
-    body = head.body
-    if head.text is not None:  # some cards carry the front matter of what they were copied from
-        body = split_front_matter(body).body
-    clean = prose(body[:PARSED_CHARACTERS], names)
-    return {
-        "clean": clean,
-        "truncated": max(len(body), len(head.text or "")) > PARSED_CHARACTERS,
-        "front_matter_status": head.status,
-        **{name: _strings((head.fields or {}).get(name)) for name in FIELDS},
-        "clean_sha256": hashlib.sha256(clean.encode()).hexdigest() if clean else None,
-    }
-
-
-def parse_cards(texts: Sequence[str], task_names: Sequence[str]) -> pl.DataFrame:
-    """`parse_card` of many READMEs.
-
-    Args:
-        texts: n READMEs.
-        task_names: ids and labels of all tasks.
-
-    Returns:
-        n rows in the same order.
-    """
-    names = _task_names(tuple(task_names))
-    return pl.DataFrame([parse_card(text, names) for text in texts], schema=_PARSED)
 
 
 def documents(
@@ -358,7 +51,7 @@ def documents(
     """
     published = pl.concat(
         entities[kind]
-        .select(pl.lit(kind).alias("kind"), "id", "created_at")
+        .select(pl.lit(kind).alias("kind"), "id", "created_at", "last_modified_at")
         .join(cards[kind].select("id", as_published="text"), on="id", how="left")
         for kind in sorted(entities)
     ).collect()
@@ -367,24 +60,50 @@ def documents(
         tasks.select(pl.col(name).alias("name")) for name in ("id", "label")
     ).collect()
     parsed = parse_cards(texts.to_list(), names["name"].drop_nulls().unique().sort().to_list())
+    parsed = parsed.hstack(find_templates(texts, parsed["clean"])).with_columns(as_published=texts)
+    frame = published.join(parsed, on="as_published", how="left").with_columns(
+        pl.col("clean", "code").fill_null(""),
+        pl.col("truncated", "only_boilerplate").fill_null(False),
+        pl.col("front_matter_status").fill_null("none"),
+        pl.col(*FIELDS).fill_null([]),
+        has_text=pl.col("clean_sha256").is_not_null(),
+        is_english=pl.col("detected_language") == "en",
+    )
+    return mark_duplicates(frame).select(column.name for column in DOCUMENT).sort("kind", "id")
+
+
+def mark_duplicates(documents: pl.DataFrame) -> pl.DataFrame:
+    """Adds `duplicate_of` and `duplicates`: which documents of a kind say nearly the same.
+
+    Equal texts are one text before any are compared.
+
+    Args:
+        documents: with `kind`, `id`, `created_at`, `clean` and its digest `clean_sha256`.
+    """
+    texts = documents.drop_nulls("clean_sha256").unique("clean_sha256").sort("clean_sha256")
+    groups = texts.select("clean_sha256", group=pl.Series(group_texts(texts["clean"])))
+    oldest = pl.col("id").sort_by("created_at", "id", nulls_last=True).first()
     return (
-        published.join(parsed.with_columns(as_published=texts), on="as_published", how="left")
+        documents.join(groups, on="clean_sha256", how="left")
         .with_columns(
-            pl.col("clean").fill_null(""),
-            pl.col("truncated").fill_null(False),
-            pl.col("front_matter_status").fill_null("none"),
-            pl.col(*FIELDS).fill_null([]),
-            has_text=pl.col("clean_sha256").is_not_null(),
+            duplicate_of=oldest.over("kind", "group"),
+            duplicates=pl.len().over("kind", "group").cast(pl.Int32) - 1,
         )
-        .select(column.name for column in DOCUMENT)
-        .sort("kind", "id")
+        .with_columns(
+            duplicate_of=pl.when(
+                pl.col("group").is_not_null() & (pl.col("duplicate_of") != pl.col("id"))
+            ).then("duplicate_of"),
+            duplicates=pl.when(pl.col("group").is_not_null()).then("duplicates").otherwise(0),
+        )
+        .drop("group")
     )
 
 
 @snapshot_asset(
     "feature/document",
-    description="The text of each model and dataset: clean, as published, and its front matter.",
+    description="The text of each model and dataset: clean, as published, front matter, flags.",
     columns=DOCUMENT,
+    code_version="3",
     ins={
         "model": "entity/model",
         "dataset": "entity/dataset",
@@ -411,6 +130,9 @@ def document(
         {
             "hfkg/with_text": int(frame["has_text"].sum()),
             "hfkg/truncated": int(frame["truncated"].sum()),
+            "hfkg/english": int(frame["is_english"].sum()),
+            "hfkg/only_boilerplate": int(frame["only_boilerplate"].sum()),
+            "hfkg/duplicates": int(frame["duplicate_of"].is_not_null().sum()),
             **{f"hfkg/front_matter_{name}": count for name, count in statuses.items()},
         }
     )

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 import yaml
 
-from hfkg_assets.features.documents import (
-    DOCUMENT,
+from hfkg_assets.features import readme
+from hfkg_assets.features.documents import DOCUMENT, documents, mark_duplicates
+from hfkg_assets.features.readme import (
     PARSED_CHARACTERS,
     TaskNames,
-    documents,
     parse_card,
     parse_cards,
     split_front_matter,
@@ -182,6 +182,21 @@ def test_of_a_very_long_front_matter_nothing_reaches_clean() -> None:
     assert card["clean"] == CLEAN
 
 
+# --- code ----------------------------------------------------------------------------------------
+
+
+def test_code_blocks_are_kept_apart_from_prose_without_task_names_and_addresses():
+    card = parse_card(
+        "---\npipeline_tag: translation\n---\nBefore.\n\n"
+        "```python\nrun = pipeline('translation', AutoModelForTokenClassification)\n"
+        "# see https://example.org/translation\n```\n\nAfter.\n\n    make all\n",
+        NAMES,
+    )
+    assert card["clean"] == "Before.\nAfter."
+    words = "run = pipeline(' ', AutoModelForTokenClassification) # see make all"
+    assert card["code"].split() == words.split()
+
+
 # --- tags in prose -------------------------------------------------------------------------------
 
 
@@ -210,6 +225,14 @@ def test_of_a_very_long_front_matter_nothing_reaches_clean() -> None:
         "<img alt='text-classification' src='x.svg'> <!-- pipeline_tag: text-classification -->",
         "Models: https://huggingface.co/models?pipeline_tag=text-classification",
         "Use `pipeline('text-classification')` to try it.",
+        "Use pipeline('text-classification') or pipeline(task=\"translation\") to try it.",
+        "You can use this model directly with a pipeline for text classification:",
+        "It runs in the text-classification pipeline of the library.",
+        "<pre><code>from transformers import pipeline\nf = pipeline(<span>'translation'</span>)"
+        "</code></pre>",
+        "Downstream task: Text Classification",
+        "- text-classification: the labels say how the reviewer felt.",
+        "- `image-text-to-text` / text-classification : the labels say how the reviewer felt.",
         "- `text-classification`: the labels say how the reviewer felt.",
     ],
 )
@@ -243,14 +266,16 @@ def test_a_long_row_of_task_names_is_found_at_once() -> None:
 
 # --- the table -----------------------------------------------------------------------------------
 
+CREATED, CHANGED = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)
+
 
 def tables(
     cards: dict[str, str | None],
 ) -> tuple[dict[str, pl.LazyFrame], dict[str, pl.LazyFrame], pl.LazyFrame]:
-    created = datetime(2024, 1, 1, tzinfo=UTC)
     ids = [*cards, "without/card"]
     entity = pl.LazyFrame({"id": ids}).with_columns(
-        created_at=pl.lit(created).dt.cast_time_unit("ms")
+        created_at=pl.lit(CREATED).dt.cast_time_unit("ms"),
+        last_modified_at=pl.lit(CHANGED).dt.cast_time_unit("ms"),
     )
     table = pl.LazyFrame(
         {"id": list(cards), "text": list(cards.values())},
@@ -289,3 +314,51 @@ def test_no_cards_at_all_give_documents_without_text() -> None:
 def test_cards_are_parsed_in_order() -> None:
     frame = parse_cards(["one", "two", "one"], ["translation"])
     assert frame["clean"].to_list() == ["one", "two", "one"]
+
+
+@pytest.mark.slow
+def test_processes_parse_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [text + PROSE for text in SHAPES.values()]
+    alone = parse_cards(texts, ["text-classification", "translation"])
+    monkeypatch.setattr(readme, "BATCH", 5)
+    monkeypatch.setattr(readme, "BATCHES_FOR_PROCESSES", 2)
+    assert parse_cards(texts, ["text-classification", "translation"]).equals(alone)
+
+
+# --- flags ---------------------------------------------------------------------------------------
+
+GERMAN = "Dieses Modell wurde mit Leserbriefen an deutsche Zeitungen trainiert."
+
+
+def test_a_document_tells_when_it_was_changed_and_in_which_language_it_is() -> None:
+    frame = documents(*tables({"a/english": PROSE, "b/german": GERMAN, "c/name": "# gpt2-x"}))
+    assert frame["last_modified_at"].to_list() == [CHANGED] * 4
+    assert frame["detected_language"].to_list() == ["en", "de", None, None]
+    assert frame["is_english"].to_list() == [True, False, None, None]
+    assert frame["language_confidence"].is_null().to_list() == [False, False, True, True]
+
+
+def test_a_document_tells_whether_a_program_wrote_it() -> None:
+    generated = "This dataset was created using [LeRobot](https://github.com/huggingface/lerobot)."
+    frame = documents(*tables({"a": generated, "b": f"{generated}\n\n{GERMAN}", "c": GERMAN}))
+    assert frame["boilerplate"].to_list() == ["lerobot", "lerobot", None, None]
+    assert frame["only_boilerplate"].to_list() == [True, False, False, False]
+
+
+def test_the_oldest_of_near_duplicates_stands_for_the_others_of_its_kind() -> None:
+    words = " ".join(f"word{i}" for i in range(60))
+    rows = [
+        ("model", "young", 3, f"{words} end"), ("model", "old", 1, words), ("model", "b", 2, words),
+        ("model", "as-old", 1, "another text"), ("model", "undated", None, "another text"),
+        ("model", "empty", 1, ""), ("model", "empty too", 1, ""), ("dataset", "z", 4, words),
+    ]  # fmt: skip
+    frame = pl.DataFrame(rows, schema=["kind", "id", "created_at", "clean"], orient="row")
+    frame = frame.with_columns(
+        clean_sha256=pl.when(pl.col("clean") != "").then(pl.col("clean").hash().cast(pl.String))
+    )
+    marked = mark_duplicates(frame)
+    assert marked["id"].to_list() == frame["id"].to_list()
+    assert marked["duplicate_of"].to_list() == [
+        "old", None, "old", None, "as-old", None, None, None
+    ]  # fmt: skip
+    assert marked["duplicates"].to_list() == [2, 2, 2, 1, 1, 0, 0, 0]
