@@ -17,10 +17,9 @@ K1, B, EPSILON = 1.5, 0.75, 0.25
 CHUNK = 4_096
 """Documents whose words are counted at a time."""
 
-# What Python's `\w` is not, though the regex engine's is: marks, joiners, circled letters, ties.
-_NOT_WORD = r"[\p{M}\p{So}\p{Cf}[\p{Pc}--_]]"
-# And the other way round: superscripts, fractions.
-_ALSO_WORD = r"\p{No}"
+# All that `str.lower` turns into ASCII letters though it is none: the Kelvin sign and dotted I.
+_LOWERED_TO_ASCII = r"[\u212a\u0130]"
+_BEYOND_ASCII = r"[^\x00-\x7f]"
 
 
 def bm25_scores(texts: pl.Series, task_ids: list[str]) -> np.ndarray:
@@ -68,38 +67,50 @@ def _chunks(texts: pl.Series) -> list[pl.Series]:
 
 
 def _counts(texts: pl.Series, vocabulary: list[str]) -> csr_array:
-    """How often each word of the vocabulary occurs in each text, as a sparse matrix [n, V]."""
-    words = "|".join(word for word in vocabulary if re.fullmatch(r"\w+", word))
+    """How often each word of the vocabulary occurs in each text, as a sparse matrix [n, V].
+
+    One regular expression looks for these words alone, in ASCII, which is many times as fast as
+    to lower and split the texts. What a word is beyond ASCII is left to Python, text by text:
+    these are the few in which a sign beyond ASCII touches a word of the vocabulary.
+    """
     found = (
-        _with_pythons_words(texts.fill_null("").str.to_lowercase())
-        .str.extract_all(rf"\b(?:{words})\b")
-        .cast(pl.List(pl.Enum(vocabulary)))
+        texts.fill_null("")
+        .str.extract_all(_pattern(vocabulary))
         .alias("word")
         .to_frame()
         .with_row_index("text")
         .explode("word")
         .drop_nulls("word")
     )
-    position = (found["text"].to_numpy(), found["word"].to_physical().to_numpy())
-    shape = (len(texts), len(vocabulary))
-    return csr_array((np.ones(found.height), position), shape=shape)  # repetitions add up
-
-
-def _with_pythons_words(texts: pl.Series) -> pl.Series:
-    """The texts with signs replaced on which the regex engine and Python disagree."""
-    beyond_ascii = texts.str.len_bytes() != texts.str.len_chars()
-    if not beyond_ascii.any():
-        return texts
-    replaced = (
-        texts.filter(beyond_ascii).str.replace_all(_ALSO_WORD, "0").str.replace_all(_NOT_WORD, " ")
+    touched = (
+        found["text"].filter(found["word"].str.contains(_BEYOND_ASCII)).unique(maintain_order=True)
     )
-    return texts.scatter(beyond_ascii.arg_true(), replaced)
+    words = [re.findall(r"\w+", text.lower()) for text in texts.gather(touched)]
+    by_python = pl.DataFrame({"text": touched, "word": pl.Series(words, dtype=pl.List(pl.String))})
+    counted = (
+        pl.concat([found.join(by_python, on="text", how="anti"), by_python.explode("word")])
+        .with_columns(pl.col("word").str.to_lowercase().cast(pl.Enum(vocabulary), strict=False))
+        .drop_nulls("word")
+    )
+    position = (counted["text"].to_numpy(), counted["word"].to_physical().to_numpy())
+    shape = (len(texts), len(vocabulary))
+    return csr_array((np.ones(counted.height), position), shape=shape)  # repetitions add up
+
+
+def _pattern(vocabulary: list[str]) -> str:
+    """Finds the vocabulary's words in ASCII, each with the sign beyond ASCII that touches it."""
+    words = "|".join(word for word in vocabulary if re.fullmatch(r"\w+", word, re.ASCII))
+    ascii_words = rf"{_BEYOND_ASCII}?(?i-u:\b(?:{words})\b){_BEYOND_ASCII}?"
+    # Of words beyond ASCII only Python knows where they end.
+    others = _LOWERED_TO_ASCII if all(map(str.isascii, vocabulary)) else _BEYOND_ASCII
+    return rf"{ascii_words}|{others}" if words else others
 
 
 @snapshot_asset(
     "feature/bm25",
-    description="BM25 score of each document's text against each task's name, by task index.",
+    description="BM25 score of each document's texts against each task's name, by task index.",
     ins={"document": "feature/document", "task_index": "classification/task_index"},
+    code_version="2",
 )
 def bm25(
     context: dg.AssetExecutionContext,
@@ -107,13 +118,17 @@ def bm25(
     task_index: pl.LazyFrame,
     encoder: TextEncoder,
 ) -> pl.DataFrame:
-    frame = document.select("kind", "id", text=encoder.variant).collect()
+    variants = sorted(encoder.variants)
+    frame = document.select("kind", "id", *variants).sort("kind", "id").collect()
     task_ids = task_index.sort("index").collect()["task_id"].to_list()
-    scores = bm25_scores(frame["text"], task_ids)
-    context.add_output_metadata({"hfkg/variant": encoder.variant, "hfkg/tasks": len(task_ids)})
-    return frame.select(
-        "kind",
-        "id",
-        pl.lit(encoder.variant).alias("variant"),
-        pl.Series("bm25", scores, dtype=pl.Array(pl.Float32, len(task_ids))),
+    dtype = pl.Array(pl.Float32, len(task_ids))
+    context.add_output_metadata({"hfkg/variants": variants, "hfkg/tasks": len(task_ids)})
+    return pl.concat(
+        frame.select(
+            pl.lit(variant).alias("variant"),
+            "kind",
+            "id",
+            pl.Series("bm25", bm25_scores(frame[variant], task_ids), dtype=dtype),
+        )
+        for variant in variants
     )

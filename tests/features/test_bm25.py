@@ -28,6 +28,8 @@ DOCUMENTS = [
     "to to to to to to to to to to",
     "shot\nzero\ttoken\r\nautomatic\u00a0recognition\u2003speech other",
     "text" * 50,
+    "to\u212aen masK Mas\u212a \u212a to\u212a any\u0130 \u0130any",
+    "éany any—to—any: any日any, (to) to’s",
     "- text-to-image\n- text-to-video\n- robotics robotics",
 ]
 
@@ -67,3 +69,22 @@ def test_a_missing_text_scores_nothing_and_no_texts_give_no_rows() -> None:
     assert scores[1].any()
     assert bm25_scores(pl.Series([], dtype=pl.String), TASKS).shape == (0, len(TASKS))
     assert bm25_scores(pl.Series(["text"]), []).shape == (1, 0)
+
+
+def test_every_sign_of_unicode_parts_words_or_not_as_in_python() -> None:
+    signs = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    assert [sign for sign in signs if not sign.isascii() and not sign.lower().isascii()
+            and any(map(str.isascii, sign.lower()))] == ["\u0130"]  # fmt: skip
+    assert [sign for sign in signs if not sign.isascii() and sign.lower().isascii()] == ["\u212a"]
+    texts = [f"{sign}text image{sign} to{sign}speech any" for sign in signs[::97]]
+    np.testing.assert_allclose(
+        bm25_scores(pl.Series(texts), TASKS), rank_bm25_scores(texts, TASKS), rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("task_ids", [["übersetzen", "text-klären"], ["c++", "-"], ["c++-text"]])
+def test_task_names_of_any_letters_are_scored_like_rank_bm25(task_ids: list[str]) -> None:
+    texts = ["ÜBERSETZEN von Text", "Text klären, u\u0308bersetzen", "c++ text", "übersetzens"]
+    np.testing.assert_allclose(
+        bm25_scores(pl.Series(texts), task_ids), rank_bm25_scores(texts, task_ids), atol=1e-6
+    )
