@@ -87,7 +87,16 @@ def test_a_model_that_is_not_found_is_one_line_that_says_what_to_set(
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("setting", [{"variant": "dirty"}, {"max_tokens": 0}, {"batch_tokens": -1}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"variants": ["dirty"]},
+        {"variants": ["clean", "dirty"]},
+        {"variants": []},
+        {"max_tokens": 0},
+        {"batch_tokens": -1},
+    ],
+)
 def test_a_setting_outside_its_range_is_refused_when_the_resource_is_made(setting: dict) -> None:
     with pytest.raises(ValidationError):
         TextEncoder(**setting)

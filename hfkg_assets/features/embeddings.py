@@ -6,10 +6,9 @@ an interrupted run goes on where it was.
 """
 
 import hashlib
-import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ import polars as pl
 
 from hfkg_assets.snapshots import snapshot_asset
 from hfkg_resources.atomic_write import write_atomically
-from hfkg_resources.text_encoder import TextEncoder
+from hfkg_resources.text_encoder import TextEncoder, file_name
 from hfkg_resources.warehouse import Warehouse
 
 SHARD_TEXTS = 1_024
@@ -151,15 +150,31 @@ def _progress(total: int, started: float, log: Callable[[str], None]) -> Callabl
     return report
 
 
+def texts_by_variant(document: pl.LazyFrame, variants: Sequence[str]) -> pl.DataFrame:
+    """The documents' texts below one another: `variant`, `kind`, `id`, `text`, in that order.
+
+    Args:
+        document: `feature/document`, sorted by kind and id.
+        variants: its text columns that are wanted.
+    """
+    return pl.concat(
+        [
+            document.select(pl.lit(variant).alias("variant"), "kind", "id", text=variant)
+            for variant in sorted(variants)
+        ]
+    ).collect()
+
+
 def store_of(warehouse: Warehouse, encoder: TextEncoder) -> EmbeddingStore:
     """The store of an encoder's vectors, beside the snapshots."""
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", encoder.identity)
-    return EmbeddingStore(Path(warehouse.root, ".embeddings", slug), encoder.dimension)
+    folder = Path(warehouse.root, ".embeddings", file_name(encoder.identity))
+    return EmbeddingStore(folder, encoder.dimension)
 
 
 @snapshot_asset(
     "feature/embedding",
-    description="The text encoder's vector of each document; zero where there is no text.",
+    description="The text encoder's vector of each text variant of each document; zero where "
+    "there is no text.",
     ins={"document": "feature/document"},
 )
 def embedding(
@@ -168,13 +183,13 @@ def embedding(
     encoder: TextEncoder,
     warehouse: dg.ResourceParam[Warehouse],
 ) -> pl.DataFrame:
-    frame = document.select("kind", "id", text=encoder.variant).collect()
+    frame = texts_by_variant(document, encoder.variants)
     store = store_of(warehouse, encoder)
     result = embed(frame["text"], encoder, store, context.log.info)
     context.add_output_metadata(
         {
             "hfkg/encoder": encoder.identity,
-            "hfkg/variant": encoder.variant,
+            "hfkg/variants": encoder.variants,
             "hfkg/encoded": result.encoded,
             "hfkg/reused": result.reused,
             "hfkg/texts_per_second": round(result.encoded / result.seconds, 1)
@@ -183,9 +198,9 @@ def embedding(
         }
     )
     return frame.select(
+        "variant",
         "kind",
         "id",
-        pl.lit(encoder.variant).alias("variant"),
         (pl.col("text").str.strip_chars().fill_null("") != "").alias("has_text"),
         pl.Series("embedding", result.vectors, dtype=store.dtype),
     )

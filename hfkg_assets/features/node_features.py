@@ -8,22 +8,24 @@ import polars as pl
 
 from hfkg_assets.snapshots import snapshot_asset
 
+KEY = ["variant", "kind", "id"]
+
 
 def node_features(parts: Mapping[str, pl.LazyFrame]) -> tuple[pl.DataFrame, dict[str, range]]:
-    """Joins vectors of the same documents to one vector.
+    """Joins vectors of the same texts to one vector.
 
     Args:
-        parts: tables by the name of their vector column, each with `kind`, `id`, `variant`.
+        parts: tables by the name of their vector column, each with `variant`, `kind`, `id`.
 
     Returns:
-        `kind`, `id`, `variant`, `features`, sorted by kind and id; and which columns of the
+        `variant`, `kind`, `id`, `features`, sorted by the first three; and which columns of the
         features each part fills.
 
     Raises:
         ValueError: the parts are of different documents, or of different text variants.
     """
-    frames = {name: frame.sort("kind", "id").collect() for name, frame in parts.items()}
-    keys = [frame.select("kind", "id", "variant") for frame in frames.values()]
+    frames = {name: frame.sort(KEY).collect() for name, frame in parts.items()}
+    keys = [frame.select(KEY) for frame in frames.values()]
     if not all(key.equals(keys[0]) for key in keys):
         raise ValueError(
             f"{' and '.join(parts)} are of different documents or text variants: "
@@ -39,7 +41,7 @@ def node_features(parts: Mapping[str, pl.LazyFrame]) -> tuple[pl.DataFrame, dict
 
 @snapshot_asset(
     "feature/node_features",
-    description="Embedding and BM25 scores of each document as one vector.",
+    description="Embedding and BM25 scores of each text variant of each document as one vector.",
     ins={"embedding": "feature/embedding", "bm25": "feature/bm25"},
 )
 def features(

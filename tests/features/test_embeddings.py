@@ -1,5 +1,7 @@
 """The embedding store and what is embedded again: with the real model, but for interruptions."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from hfkg_assets.features.embeddings import EmbeddingStore, embed, store_of
 from hfkg_resources.text_encoder import TextEncoder
 from hfkg_resources.warehouse import Warehouse
 
+REPOSITORY = Path(__file__).parents[2]
 TEXTS = pl.Series(["a cat", "a dog", None, "a cat", "  ", "a bird"], dtype=pl.String)
 
 
@@ -76,6 +79,42 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert sorted(interrupted.asked + resumed.asked) == texts.to_list()
     assert (result.encoded, result.reused) == (3, 4)
     np.testing.assert_allclose(result.vectors, TextEncoder().encode(texts.to_list()), atol=1e-5)
+
+
+STUCK = """
+import sys, time
+from pathlib import Path
+import numpy as np, polars as pl
+from hfkg_assets.features import embeddings
+
+class Stuck:
+    dimension = 384
+    def encode(self, texts, progress=None):
+        if "text number 4" in texts:
+            print("stuck", flush=True)
+            time.sleep(600)
+        return np.ones((len(texts), 384), np.float32)
+
+embeddings.SHARD_TEXTS = 2
+texts = pl.Series([f"text number {i}" for i in range(7)])
+embeddings.embed(texts, Stuck(), embeddings.EmbeddingStore(Path(sys.argv[1]), 384))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_no_more_than_the_shard_that_it_was_at(
+    store: EmbeddingStore,
+) -> None:
+    command = [sys.executable, "-c", STUCK, str(store.directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stuck\n"
+        process.kill()
+    encoder = Counting()
+    texts = pl.Series([f"text number {i}" for i in range(7)])
+    result = embed(texts, encoder, store)
+    assert sorted(encoder.asked) == [f"text number {i}" for i in (4, 5, 6)]
+    assert (result.encoded, result.reused) == (3, 4)
 
 
 def test_half_a_shard_is_never_read(store: EmbeddingStore) -> None:

@@ -18,6 +18,7 @@ INPUTS = (
     "entity/model", "entity/dataset", "entity/task", "hub/model_cards", "hub/dataset_cards",
     "classification/task_index",
 )  # fmt: skip
+BOTH = ["clean", "as_published"]
 CARD = "---\npipeline_tag: translation\n---\n# A model for speech\n"
 
 
@@ -34,8 +35,8 @@ def write_inputs(warehouse: Warehouse, day: str, models: dict[str, str | None]) 
         }
     )
     for key, frame in {
-        "entity/model": cards.select("id", created),
-        "entity/dataset": cards.head(0).select("id", created),
+        "entity/model": cards.select("id", created, created.alias("last_modified_at")),
+        "entity/dataset": cards.head(0).select("id", created, created.alias("last_modified_at")),
         "entity/task": tasks,
         "hub/model_cards": cards,
         "hub/dataset_cards": cards.head(0),
@@ -68,38 +69,49 @@ def materialize(warehouse: Warehouse, encoder: TextEncoder, day: str) -> dict[st
 
 
 def test_cards_become_features_and_the_next_date_embeds_only_its_new_texts(tmp_path: Path) -> None:
-    warehouse, encoder = Warehouse(root=str(tmp_path)), TextEncoder()
+    warehouse, encoder = Warehouse(root=str(tmp_path)), TextEncoder(variants=BOTH)
     write_inputs(warehouse, FIRST, {"a/one": CARD, "a/none": None})
     write_inputs(warehouse, SECOND, {"a/one": CARD, "a/two": "Another text."})
     first = materialize(warehouse, encoder, FIRST)
     second = materialize(warehouse, encoder, SECOND)
 
+    # Both variants of `a/one` differ; those of `a/two`, a text without front matter, are equal.
     counts = [
         (run["feature/embedding"]["hfkg/encoded"], run["feature/embedding"]["hfkg/reused"])
         for run in (first, second)
     ]
-    assert counts == [(1, 0), (1, 1)]
+    assert counts == [(2, 0), (1, 2)]
     assert first["feature/node_features"]["hfkg/columns"] == {
         "embedding": "0..384",
         "bm25": "384..387",
     }
 
     table = warehouse.scan("feature/node_features", FIRST).collect()
-    assert table["id"].to_list() == ["a/none", "a/one"]
-    without_text, with_text = table["features"].to_numpy()
+    assert table.select("variant", "kind", "id").rows() == [
+        (variant, "model", id)
+        for variant in ("as_published", "clean")
+        for id in ("a/none", "a/one")
+    ]
+    without_text, with_text = table.filter(variant="clean")["features"].to_numpy()
     assert not without_text.any()
     speech, generation, translation = with_text[384:]
     assert speech > 0
     assert generation == translation == 0
 
 
-def test_the_variant_is_written_with_the_vectors_and_as_published_shows_the_leak(
-    tmp_path: Path,
-) -> None:
+def test_the_text_as_published_shows_the_leak_that_the_clean_one_does_not(tmp_path: Path) -> None:
     warehouse = Warehouse(root=str(tmp_path))
     write_inputs(warehouse, FIRST, {"a/one": CARD})
-    materialize(warehouse, TextEncoder(variant="as_published"), FIRST)
+    materialize(warehouse, TextEncoder(variants=BOTH), FIRST)
     table = warehouse.scan("feature/node_features", FIRST).collect()
-    assert table["variant"].to_list() == ["as_published"]
-    translation = table["features"].to_numpy()[0, 386]
-    assert translation > 0
+    assert table["variant"].to_list() == ["as_published", "clean"]
+    published, clean = table["features"].to_numpy()[:, 386]
+    assert published > clean == 0
+
+
+def test_clean_text_alone_is_read_unless_more_is_asked_for(tmp_path: Path) -> None:
+    warehouse = Warehouse(root=str(tmp_path))
+    write_inputs(warehouse, FIRST, {"a/one": CARD})
+    materialize(warehouse, TextEncoder(), FIRST)
+    for table in ("feature/embedding", "feature/bm25", "feature/node_features"):
+        assert warehouse.scan(table, FIRST).collect()["variant"].to_list() == ["clean"]

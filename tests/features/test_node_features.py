@@ -30,6 +30,21 @@ def test_rows_are_matched_by_id_and_not_by_place() -> None:
     assert frame["features"].to_list() == [[10, 0], [0, 10]]
 
 
+def test_each_text_variant_has_rows_of_its_own_in_one_order() -> None:
+    def both(name: str, *variants: str) -> pl.LazyFrame:
+        return pl.concat([part(name, 1, ["a", "b"], variant) for variant in variants])
+
+    frame, _ = node_features(
+        {
+            "embedding": both("embedding", "clean", "as_published"),
+            "bm25": both("bm25", "as_published", "clean"),
+        }
+    )
+    assert frame.columns == ["variant", "kind", "id", "features"]
+    assert frame["variant"].to_list() == ["as_published"] * 2 + ["clean"] * 2
+    assert frame["id"].to_list() == ["a", "b", "a", "b"]
+
+
 @pytest.mark.parametrize(
     "other", [part("bm25", 1, ["a", "c"]), part("bm25", 1, ["a", "b"], variant="as_published")]
 )
