@@ -1,201 +1,270 @@
-"""Training: the best epoch's weights are kept, no future edge is used, no test row is seen."""
+"""Training: the best epoch's weights are kept, no label reaches its own score, seeds decide all."""
 
-from datetime import UTC, date, datetime
+import time
+from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
+from sklearn.metrics import average_precision_score, f1_score
 
-from hfkg_assets.classification import models as M
 from hfkg_assets.classification import training as T
-from hfkg_assets.classification.graph import MESSAGE_GRAPH, MESSAGE_RELATIONS, message_edges
-from hfkg_assets.classification.networks import build_network
-from hfkg_assets.vocabulary import RELATIONS
-from hfkg_resources.table_schema import schema_of
+from hfkg_assets.classification.learner_names import BASELINES, LEARNERS
+from hfkg_assets.classification.networks import Network, build_network
+from hfkg_assets.classification.training_data import TrainingData
+from tests.classification.learnable_graphs import FEATURES, RELATIONS, TASKS, learnable_graph
 
-TASKS, FEATURES, NODES = 3, 8, 120
+GRAPH_LEARNERS = [name for name in LEARNERS if name not in BASELINES]
+OPTIONS = T.TrainingOptions(
+    hidden=16, learning_rate=0.01, epochs=40, patience=40, label_reuse=False
+)
 
 
-@pytest.fixture
-def data():
-    """A graph whose labels can be read off the features."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(NODES, FEATURES, generator=generator)
-    y = (x[:, :TASKS] > 0).float()
-    edges = torch.randint(0, NODES, (2, 200), generator=generator)
-    messages = T.Messages(edges, torch.randint(0, 10, (200,), generator=generator))
-    part = torch.arange(NODES) % 3
-    names = ("train", "validation", "test")
-    return T.GraphData(
-        x,
-        y,
-        {name: part == i for i, name in enumerate(names)},
-        dict.fromkeys(names, messages),
-        10,
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return learnable_graph()
+
+
+def network(name: str, *, hints: bool = False, dropout: float = 0.5) -> Network:
+    torch.manual_seed(0)
+    return build_network(
+        name,
+        features=FEATURES,
+        tasks=TASKS,
+        relations=RELATIONS,
+        node_kinds=len(T.NODE_KINDS),
+        hidden=16,
+        dropout=dropout,
+        layers=2,
+        hints=hints,
     )
 
 
-OPTIONS = T.TrainingOptions(hidden=16, epochs=60, learning_rate=0.02)
+def accuracy(data: TrainingData, trained: T.TrainedNetwork, split: str = "test") -> float:
+    truth = data.y[data.masks[split]].argmax(1).numpy()
+    return float((trained.scores[split].argmax(1) == truth).mean())
 
 
-@pytest.mark.parametrize("name", M.NETWORKS)
-def test_a_network_learns_what_can_be_learnt(name, data):
-    untrained = build_network(name, FEATURES, TASKS, 10, hidden=16, dropout=0.5).eval()
-    with torch.no_grad():
-        before = T.micro_f1(T.predict_logits(untrained, data, "train"), data.y)
-    options = T.TrainingOptions(hidden=16, epochs=120, learning_rate=0.02, patience=60)
-    trained = T.train_network(name, data, options, seed=0)
-    assert trained.history.losses[-1] < 0.7 * trained.history.losses[0]
-    assert max(trained.history.scores) > before
-    assert trained.scores["test"].shape == (NODES // 3, TASKS)
+# --- learning ------------------------------------------------------------------------------------
 
 
-def test_an_unknown_network_is_refused_with_the_known_ones_named():
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_learns_what_can_be_learnt(name, data):
+    trained = T.train_network(name, data, OPTIONS, seed=0)
+    assert trained.history.losses[-1] < 0.5 * trained.history.losses[0]
+    assert accuracy(data, trained) > 0.8
+    for split in ("validation", "test"):
+        assert trained.scores[split].shape == (int(data.masks[split].sum()), TASKS)
+        assert trained.scores[split].dtype == np.float32
+    assert trained.smoothed == {}
+
+
+@pytest.mark.parametrize("loss", T.LOSSES)
+def test_either_loss_is_learnt_with(loss, data):
+    assert accuracy(data, T.train_network("sage", data, replace(OPTIONS, loss=loss), 0)) > 0.8
+
+
+@pytest.mark.parametrize("name", GRAPH_LEARNERS)
+def test_with_label_reuse_a_graph_learner_reads_the_labels_of_neighbours(name):
+    """Without features, whoever does not read a neighbour's label can only guess."""
+    bare = learnable_graph(300, from_features=False)
+    with_labels = T.train_network(name, bare, replace(OPTIONS, label_reuse=True), seed=0)
+    without = T.train_network(name, bare, OPTIONS, seed=0)
+    assert accuracy(bare, with_labels) > 0.6
+    assert accuracy(bare, without) < 0.45
+
+
+def test_unknown_names_are_refused_with_the_known_ones_named(data):
     with pytest.raises(ValueError, match="gcn, gat, sage, transformer"):
-        build_network("mlp", 1, 1, 1, hidden=8, dropout=0.0)
+        T.train_network("perceptron", data, OPTIONS, seed=0)
+    with pytest.raises(ValueError, match="unknown loss 'hinge'; known: bce, focal"):
+        T.TrainingOptions(loss="hinge")
+    with pytest.raises(ValueError, match="unknown monitor 'accuracy'; known: micro_f1"):
+        T.TrainingOptions(monitor="accuracy")
+
+
+def test_a_split_without_nodes_is_refused_and_named(data):
+    empty = replace(data, masks={**data.masks, "test": torch.zeros(len(data.x), dtype=torch.bool)})
+    with pytest.raises(ValueError, match="the test split has no node"):
+        T.train_network("gcn", empty, OPTIONS, seed=0)
+
+
+# --- losses and validation scores ----------------------------------------------------------------
+
+
+def test_focal_loss_without_focus_is_half_of_binary_cross_entropy(monkeypatch):
+    logits, truth = torch.randn(50, 7), (torch.rand(50, 7) < 0.2).float()
+    monkeypatch.setattr(T, "FOCAL_GAMMA", 0.0)
+    monkeypatch.setattr(T, "FOCAL_ALPHA", 0.5)
+    torch.testing.assert_close(T.focal_loss(logits, truth), T.LOSSES["bce"](logits, truth) / 2)
+
+
+def test_focal_loss_is_the_published_formula():
+    logits, truth = torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 1.0]])
+    p = torch.sigmoid(logits)
+    expected = (-0.25 * (1 - p) ** 2 * p.log()).mean()
+    torch.testing.assert_close(T.focal_loss(logits, truth), expected)
+    expected = (-0.75 * p**2 * (1 - p).log()).mean()
+    torch.testing.assert_close(T.focal_loss(logits, 1 - truth), expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_validation_scores_equal_those_of_scikit_learn(seed):
+    generator = torch.Generator().manual_seed(seed)
+    # Rounded, so that many logits are equal: no threshold lies between equal ones.
+    logits = (torch.randn(30, 5, generator=generator) * 3).round() / 3
+    truth = (torch.rand(30, 5, generator=generator) < 0.3).float()
+    best = max(
+        f1_score(truth, logits >= threshold, average="micro", zero_division=0)
+        for threshold in logits.unique()
+    )
+    assert T.best_micro_f1(logits, truth) == pytest.approx(best, abs=1e-6)
+    distinct = torch.randn(30, 5, generator=generator)
+    expected = average_precision_score(truth.flatten(), distinct.flatten())
+    assert T.average_precision(distinct, truth) == pytest.approx(expected, abs=1e-6)
+
+
+def test_scores_of_rows_without_a_label_are_zero():
+    logits, truth = torch.randn(3, 2), torch.zeros(3, 2)
+    assert T.best_micro_f1(logits, truth) == 0
+    assert T.average_precision(logits, truth) == 0
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_training_begins_with_each_task_about_as_likely_as_it_is(name):
+    built = network(name, dropout=0.0)
+    share = torch.tensor([0.5, 0.1, 0.01, 0.0])
+    data = learnable_graph()
+    silent = replace(data, x=torch.zeros_like(data.x))
+    before = T.logits_of(built, T.FullBatch(built, silent), silent, "test", torch.arange(10))
+    T.start_at_prior(built, share)
+    after = T.logits_of(built, T.FullBatch(built, silent), silent, "test", torch.arange(10))
+    moved = torch.sigmoid(after - before)
+    expected = share.clamp(T.LEAST_SHARE)
+    if name == "logistic_regression":  # zeros in: the bias is all that comes out
+        torch.testing.assert_close(
+            torch.sigmoid(after), expected.expand(10, -1), rtol=1e-3, atol=1e-6
+        )
+    assert (moved.argsort(1) == expected.argsort()).all()
+
+
+# --- early stopping ------------------------------------------------------------------------------
 
 
 def test_a_network_whose_validation_score_peaks_early_ends_with_its_peak_weights(data):
     """The score is made to peak at the fourth epoch, while training changes the weights on."""
-    network = build_network("sage", FEATURES, TASKS, 10, hidden=16, dropout=0.0)
-    seen = []
+    built, seen = network("sage", dropout=0.0), []
 
     def peaks_at_the_fourth(logits, truth):
-        seen.append({name: value.clone() for name, value in network.state_dict().items()})
+        seen.append({name: value.clone() for name, value in built.state_dict().items()})
         return 1.0 if len(seen) == 4 else 0.1
 
-    history = T.fit(network, data, OPTIONS, score=peaks_at_the_fourth)
+    options = replace(OPTIONS, patience=10)
+    history = T.fit(built, data, options, monitor=peaks_at_the_fourth)
     assert history.best_epoch == 3
-    assert len(seen) == 4 + OPTIONS.patience
-    for name, value in network.state_dict().items():
+    assert len(seen) == 4 + options.patience
+    for name, value in built.state_dict().items():
         assert torch.equal(value, seen[3][name])
         assert not torch.equal(value, seen[-1][name])
 
 
 def test_the_stored_scores_are_those_of_the_restored_weights(data):
     trained = T.train_network("gcn", data, OPTIONS, seed=1)
-    network = build_network("gcn", FEATURES, TASKS, 10, hidden=16, dropout=0.5).eval()
-    network.load_state_dict(trained.state)
-    with torch.no_grad():
-        logits = T.predict_logits(network, data, "validation")[data.masks["validation"]]
+    built = network("gcn")
+    built.load_state_dict(trained.state)
+    rows = data.masks["validation"].nonzero().squeeze(1)
+    logits = T.logits_of(built, T.FullBatch(built, data), data, "validation", rows)
     np.testing.assert_array_equal(torch.sigmoid(logits).numpy(), trained.scores["validation"])
-    score = T.micro_f1(logits, data.y[data.masks["validation"]])
+    score = T.MONITORS[OPTIONS.monitor](logits, data.y[rows])
     assert score == trained.history.scores[trained.history.best_epoch]
 
 
-def test_equal_seeds_give_equal_weights_and_other_seeds_others(data):
-    first, second, other = (
-        T.train_network("transformer", data, OPTIONS, seed=seed).state for seed in (5, 5, 6)
-    )
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert any(not torch.equal(first[name], other[name]) for name in first)
+def test_long_training_tells_how_far_it_is_every_ten_seconds(data, monkeypatch):
+    now = iter(range(0, 10_000, 4))  # each look at the clock is four seconds after the last
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(now)))
+    told: list[str] = []
+    T.fit(network("mlp"), data, replace(OPTIONS, epochs=8), log=told.append)
+    assert [message.split(":")[0] for message in told] == ["epoch 3 of 8", "epoch 6 of 8"]
+    assert told[0].endswith("at most 20 s to go")
 
 
-def test_weights_are_loadable_without_unpickling_code(data, tmp_path):
-    trained = T.train_network("sage", data, OPTIONS, seed=0)
-    M.save_weights(tmp_path / "weights.pt", {"time/seed 0": trained.state})
-    loaded = torch.load(tmp_path / "weights.pt", weights_only=True)
-    assert all(torch.equal(loaded["time/seed 0"][n], v) for n, v in trained.state.items())
-    assert [path.name for path in tmp_path.iterdir()] == ["weights.pt"]
+# --- labels do not leak --------------------------------------------------------------------------
 
 
-def test_a_split_without_nodes_is_refused_and_named(data):
-    data.masks["test"] = torch.zeros(NODES, dtype=torch.bool)
-    with pytest.raises(ValueError, match="the test split has no node"):
-        T.train_network("gcn", data, OPTIONS, seed=0)
+@pytest.mark.parametrize("name", LEARNERS)
+def test_labels_that_a_stage_does_not_know_reach_none_of_its_scores(name, data):
+    """Turning the labels of a split around changes what is predicted of it by nothing."""
+    built = network(name, hints=True)
+    for split, hidden in (("validation", ("validation", "test")), ("test", ("test",))):
+        mask = torch.stack([data.masks[other] for other in hidden]).any(0)
+        turned = data.y.clone()
+        turned[mask] = 1 - turned[mask]
+        rows = data.masks[split].nonzero().squeeze(1)
+        logits = [
+            T.logits_of(built, T.FullBatch(built, one), one, split, rows)
+            for one in (data, replace(data, y=turned))
+        ]
+        assert torch.equal(*logits)
 
 
-def test_scaling_is_fitted_on_training_rows_only():
-    x = np.array([[0.0], [2.0], [100.0]])
-    scaled = T.standardize(x, np.array([True, True, False]))
-    np.testing.assert_allclose(scaled[:, 0], [-1, 1, 99])
-
-
-# --- edges ---------------------------------------------------------------------------------------
-
-DAY = date(2024, 12, 15)
-
-
-def moment(text):
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-DOCUMENTS = pl.LazyFrame(
-    {
-        "kind": ["model", "model", "model", "dataset"],
-        "id": ["m/old", "m/validation", "m/test", "d/old"],
-        "created_at": [
-            moment("2023-01-01"),
-            moment("2024-09-20"),
-            moment("2024-11-01"),
-            moment("2023-01-01"),
-        ],
-    },
-    schema_overrides={"created_at": pl.Datetime("ms", "UTC")},
-)
-
-
-def verified(**pairs):
-    return {
-        name: pl.LazyFrame(
-            pairs.get(name, []), schema={"subject_id": pl.String, "object_id": pl.String},
-            orient="row",
-        )
-        for name in MESSAGE_RELATIONS
-    }  # fmt: skip
-
-
-def test_nodes_are_numbered_by_kind_and_id_and_an_edge_is_valid_once_both_ends_exist():
-    edges = message_edges(
-        DOCUMENTS,
-        verified(
-            model_finetune_model=[("m/old", "m/test")],
-            model_trainedOrFineTunedOn_dataset=[("m/validation", "d/old")],
-        ),
-    ).collect()
-    assert edges.schema == schema_of(MESSAGE_GRAPH)
-    assert edges.rows() == [
-        (1, 2, "model_finetune_model", moment("2024-11-01")),
-        (3, 0, "model_trainedOrFineTunedOn_dataset", moment("2024-09-20")),
+@pytest.mark.parametrize("name", GRAPH_LEARNERS)
+def test_labels_that_a_stage_knows_reach_the_scores_of_neighbours(name, data):
+    built = network(name, hints=True)
+    known = data.stages["validation"].known
+    turned = data.y.clone()
+    turned[known] = 1 - turned[known]
+    rows = data.masks["validation"].nonzero().squeeze(1)
+    logits = [
+        T.logits_of(built, T.FullBatch(built, one), one, "validation", rows)
+        for one in (data, replace(data, y=turned))
     ]
+    assert not torch.allclose(*logits)
 
 
-def test_no_relation_to_a_task_carries_messages():
-    assert all(RELATIONS[name].object != "task" for name in MESSAGE_RELATIONS)
+def test_a_training_document_gives_its_label_or_is_asked_for_it_never_both(data):
+    generator = torch.Generator().manual_seed(0)
+    train = data.masks["train"]
+    draws = [T.hide_half(train, generator) for _ in range(200)]
+    for hinted, asked in draws:
+        assert not hinted[asked].any()
+        assert not (hinted & ~train).any()
+        assert int(hinted.sum()) + len(asked) == int(train.sum())
+    shares = torch.stack([hinted for hinted, _ in draws]).float().mean(0)[train]
+    assert 0.45 < shares.mean() < 0.55
+    assert shares.min() > 0.3  # anew each epoch: everyone gives, and everyone is asked
 
 
-def test_no_edge_from_after_the_cut_off_is_used_in_the_time_split():
-    edges = message_edges(
-        DOCUMENTS,
-        verified(
-            model_finetune_model=[("m/old", "m/validation"), ("m/old", "m/test")],
-            model_trainedOrFineTunedOn_dataset=[("m/old", "d/old"), ("m/validation", "d/old")],
-        ),
-    ).collect()
-    kinds = DOCUMENTS.sort("kind", "id").collect()["kind"]
-
-    def pairs(stage):
-        used = M.usable_edges(edges, kinds, DAY, stage)
-        return set(used.select("source", "target").iter_rows())
-
-    old, test, validation, dataset = 1, 2, 3, 0
-    assert pairs("train") == {(old, dataset)}
-    assert pairs("validation") == {(old, dataset), (old, validation)}
-    assert pairs("test") == {
-        (old, dataset), (old, validation), (old, test), (validation, dataset),
-    }  # fmt: skip
+def test_hints_are_the_known_labels_and_a_column_that_tells_which_these_are():
+    labels = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    hints = T.hints_of(labels, torch.tensor([True, False, True]))
+    assert hints.tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 1]]
 
 
-def test_features_in_another_order_than_node_numbers_are_refused():
-    features = pl.DataFrame({"kind": ["model", "dataset"], "id": ["a", "b"]})
-    with pytest.raises(ValueError, match="not sorted"):
-        M.prepare(
-            features,
-            pl.DataFrame(),
-            pl.DataFrame(),
-            pl.DataFrame(),
-            tasks=1,
-            protocol="time",
-            day=DAY,
-        )
+def test_a_lone_training_document_is_asked_for_its_label():
+    train = torch.tensor([True, False])
+    for seed in range(10):
+        _, asked = T.hide_half(train, torch.Generator().manual_seed(seed))
+        assert asked.tolist() == [0]
+
+
+# --- seeds ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("batch_nodes", [None, 16])
+def test_equal_seeds_give_equal_scores_to_the_last_bit_and_other_seeds_others(
+    name, batch_nodes, data
+):
+    options = replace(OPTIONS, epochs=4, label_reuse=True, batch_nodes=batch_nodes, fanout=2)
+    first, second, other = (T.train_network(name, data, options, seed) for seed in (5, 5, 6))
+    assert first.history == second.history
+    for split in ("validation", "test"):
+        np.testing.assert_array_equal(first.scores[split], second.scores[split])
+        assert not np.array_equal(first.scores[split], other.scores[split])
+    assert all(torch.equal(first.state[key], second.state[key]) for key in first.state)
+
+
+def test_training_leaves_threads_and_determinism_as_they_were(data):
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    T.train_network("sage", data, replace(OPTIONS, epochs=1), seed=0)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
