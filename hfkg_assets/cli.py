@@ -1,10 +1,12 @@
 """The `hfkg` command: thin, over the same definitions and tables that the assets use."""
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,17 @@ import dagster as dg
 import polars as pl
 from pydantic import ValidationError
 
-from hfkg_assets.classification.leaderboard import METRICS
+from hfkg_assets.classification import report
+from hfkg_assets.classification.comparison import in_words
+from hfkg_assets.classification.graph import DOCUMENT_KINDS
+from hfkg_assets.classification.leaderboard import main_rows
+from hfkg_assets.classification.single_text import (
+    CannotClassify,
+    NothingToClassify,
+    TextPrediction,
+    classify_text,
+    read_source,
+)
 from hfkg_assets.exports.folder import exported_dates
 from hfkg_assets.hub.plan import TIERS, least_times
 from hfkg_assets.knowledge_graph.catalog import CATALOG
@@ -21,10 +33,19 @@ from hfkg_assets.rerun import waves
 from hfkg_resources.publishing import Publication, PublishFailed
 from hfkg_resources.settings import SettingError
 from hfkg_resources.sources import PUBLIC_ENDPOINT, tokens
+from hfkg_resources.text_encoder import EncoderNotFound
 from hfkg_resources.warehouse import MissingTable, Warehouse
 
 SHOWN = 8
 """Names on a line."""
+
+BAR = 24
+"""Width of a bar that stands for a probability of 1."""
+
+ERRORS = (
+    SettingError, ValidationError, MissingTable, PublishFailed, CannotClassify, EncoderNotFound,
+)  # fmt: skip
+"""What a user can set right: told in one line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show.add_argument("--date", type=_date, default=None, help="default: the newest snapshot")
     show.set_defaults(command=show_summary)
 
+    classify = commands.add_parser("classify", help="which tasks one README is probably for")
+    classify.add_argument("file", metavar="README.md", help="a text file; - for standard input")
+    classify.add_argument("--date", type=_date, default=None, help="default: the newest trained")
+    classify.add_argument("--kind", default="model", choices=DOCUMENT_KINDS[::-1])
+    classify.add_argument("--top", type=_positive, default=5, help="how many tasks, default 5")
+    classify.add_argument("--json", action="store_true", help="one JSON object")
+    classify.set_defaults(command=classify_readme)
+
     publish = commands.add_parser("publish", help="upload a snapshot as a Hub dataset repository")
     publish.add_argument("repository", metavar="REPO", help="such as account/name")
     publish.add_argument("--date", type=_date, default=None, help="default: the newest export")
@@ -74,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.command(options)
-    except (SettingError, ValidationError, MissingTable, PublishFailed) as error:
+    except NothingToClassify as error:
+        print(f"hfkg: {error}", file=sys.stderr)
+        return 1
+    except ERRORS as error:
         print(f"hfkg: {_reason(error)}", file=sys.stderr)
         return 2
 
@@ -163,6 +195,74 @@ def show_summary(options: argparse.Namespace) -> int:
     return 0
 
 
+def classify_readme(options: argparse.Namespace) -> int:
+    """Tells which tasks one README is probably for; 1 if it says nothing."""
+    from hfkg_assets.definitions import resources
+
+    def tell(message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    parts = resources(os.environ)
+    found = classify_text(
+        read_source(options.file),
+        options.kind,
+        parts["warehouse"],
+        parts["encoder"],
+        day=str(options.date) if options.date else None,
+        top=options.top,
+        log=tell,
+    )
+    for warning in found.warnings:
+        tell(f"warning: {warning}")
+    print(prediction_json(options.file, found) if options.json else prediction_text(found))
+    return 0
+
+
+def prediction_text(found: TextPrediction) -> str:
+    """A text's tasks for people: a bar each, and how far to trust them."""
+    predictor, trust = found.predictor, found.trust()
+    width = max(len(label) for label in found.tasks["label"])
+    lines = [
+        f"{found.words:,} words of a {found.kind} card, read by {predictor.learner} of the "
+        f"snapshot of {found.snapshot}"
+        + ("" if found.front_matter == "none" else "; the front matter was ignored"),
+        "",
+        *(
+            f"{label:<{width}}  {probability:5.2f}  {'█' * round(BAR * probability):<{BAR}}"
+            f"{'  chosen' if chosen else ''}".rstrip()
+            for _, _, label, probability, chosen in found.tasks.iter_rows()
+        ),
+        "",
+    ]
+    if trust.rows:
+        lines.append(
+            f"A most probable task with {trust.level} or more was right for {trust.right:,} of "
+            f"the {trust.rows:,} test texts that have one, of {trust.of:,}."
+        )
+    return "\n".join(lines)
+
+
+def prediction_json(source: str, found: TextPrediction) -> str:
+    """A text's tasks for programs."""
+    predictor = found.predictor
+    return json.dumps(
+        {
+            "source": source,
+            "snapshot": found.snapshot,
+            "kind": found.kind,
+            "learner": predictor.learner,
+            "variant": predictor.variant,
+            "protocol": predictor.protocol,
+            "words": found.words,
+            "front_matter": found.front_matter,
+            "warnings": found.warnings,
+            "tasks": found.tasks.to_dicts(),
+            "trust": [asdict(level) for level in predictor.trust],
+        },
+        ensure_ascii=False,
+    )
+
+
 def publish_snapshot(options: argparse.Namespace) -> int:
     """Uploads a snapshot's `export/hub_dataset`, or lists what that would send."""
     warehouse = _warehouse()
@@ -221,12 +321,15 @@ def summary(warehouse: Warehouse, day: str) -> str:
         )
     )
     if warehouse.path("classification/leaderboard", day).is_file():
-        board = warehouse.scan("classification/leaderboard", day).filter(split="test").collect()
-        columns = ["model", "variant", "protocol", *METRICS, "nodes", "source", "comparable"]
-        parts.append(_table("Task classification, test nodes", board.select(columns)))
+        board = warehouse.scan("classification/leaderboard", day).collect()
+        parts.append(_table("Task classification, test nodes", main_rows(board)))
+    if warehouse.path("classification/comparison", day).is_file():
+        compared = warehouse.scan("classification/comparison", day).filter("is_chosen").collect()
+        parts.append(_table("Best graph learner against best baseline", in_words(compared)))
     root = Path(warehouse.root).resolve()
+    page = warehouse.directory(report.REPORT, day) / report.FILE
     parts.append(
-        f"Files      {root}\n"
+        (f"Report     {page.resolve()}\n" if page.is_file() else "") + f"Files      {root}\n"
         f"SQL        {root / CATALOG}   (views over all snapshots, such as graph.edge)\n"
         "UI         make ui, then http://127.0.0.1:3000"
     )
@@ -295,6 +398,12 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
     return str(error)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 def _date(text: str) -> date:

@@ -33,3 +33,11 @@ def world():
 def day(world):
     """The world as of a day: what a crawl of that day should find."""
     return world.at(date(2026, 11, 24))
+
+
+@pytest.fixture(scope="session")
+def trained_store(tmp_path_factory):
+    """A made-up snapshot with trained learners and predictions; read only."""
+    from tests.trained_store import train_store
+
+    return train_store(tmp_path_factory.mktemp("trained"))
