@@ -9,10 +9,15 @@ import dagster as dg
 from hfkg_assets.automation import JOBS
 from hfkg_assets.classification import (
     baselines,
+    comparison,
     labels,
     leaderboard,
     models,
+    prediction,
+    report,
+    scoring,
     splits,
+    term_scores,
 )
 from hfkg_assets.classification import (
     graph as message_graph,
@@ -31,9 +36,10 @@ from hfkg_assets.knowledge_graph import (
     verification,
 )
 from hfkg_assets.knowledge_graph.catalog import catalog_asset
+from hfkg_assets.snapshots import IO_MANAGER
 from hfkg_resources.settings import SettingError, one_of
 from hfkg_resources.sources import PUBLIC_ENDPOINT, HubSource
-from hfkg_resources.text_encoder import TextEncoder
+from hfkg_resources.text_encoder import BACKENDS, TextEncoder
 from hfkg_resources.warehouse import Warehouse
 
 PACKAGED_ENCODER = "all-MiniLM-L6-v2"
@@ -43,7 +49,8 @@ MODULES = [
     crawl, coverage,
     entities, relations, verification, graph, balance, statistics, changes,
     documents, embeddings, bm25, node_features,
-    labels, splits, message_graph, models, baselines, leaderboard,
+    labels, splits, message_graph, term_scores, models, baselines,
+    scoring, leaderboard, comparison, report, prediction,
     pyg, libkge, sslrec, neo4j, hub_dataset,
 ]  # fmt: skip
 
@@ -62,6 +69,7 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
         return int(text)
 
     source = environment.get("HFKG_SOURCE", "sample")
+    root = environment.get("HFKG_ROOT") or "data"
     return {
         "hub": HubSource(
             source=source,
@@ -75,11 +83,13 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
             workers=number("HFKG_WORKERS", 48),
             refresh_days=number("HFKG_REFRESH_DAYS", 30, least=0),
         ),
-        "warehouse": Warehouse(root=environment.get("HFKG_ROOT") or "data"),
+        "warehouse": Warehouse(root=root),
         "encoder": TextEncoder(
             model=environment.get("HFKG_ENCODER")
             or (LIVE_ENCODER if source in ("hub", "bulk") else PACKAGED_ENCODER),
-            variant=environment.get("HFKG_TEXT_VARIANT", "clean"),
+            variants=environment.get("HFKG_TEXT_VARIANTS", "clean").split(","),
+            backend=environment.get("HFKG_ENCODER_BACKEND", BACKENDS[0]),
+            converted=f"{root}/.encoders",
         ),
     }
 
@@ -116,7 +126,7 @@ def build_defs(
         for asset in assets
         if isinstance(asset, dg.AssetsDefinition)
         for key in asset.keys
-        if key.path[0] != "export"  # folders of files, no tables
+        if asset.get_io_manager_key_for_asset_key(key) == IO_MANAGER  # others are files, no tables
     ]
     return dg.Definitions(
         assets=[*assets, catalog_asset(tables)],

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hfkg_assets import vocabulary as v
+from hfkg_assets.classification.learner_names import LEARNERS
 from hfkg_assets.definitions import build_defs, defs, executor, resources
 from hfkg_assets.snapshots import SNAPSHOTS
 from hfkg_resources.scope import Scope
@@ -37,8 +38,8 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
     assert found["export"] == {"huggingkg", "pyg", "libkge", "sslrec", "neo4j", "hub_dataset"}
     assert found["feature"] == {"document", "embedding", "bm25", "node_features"}
     assert found["classification"] == {
-        "task_index", "labels", "split", "graph", "gcn", "gat", "sage", "transformer",
-        "baselines", "leaderboard",
+        "task_index", "labels", "split", "node", "graph", "term_scores", "baselines", *LEARNERS,
+        "run_scores", "label_scores", "leaderboard", "comparison", "report", "predicted_tasks",
     }  # fmt: skip
     assert set(found) == {
         "hub", "entity", "relation", "verified", "rejected", "graph", "feature", "classification",
@@ -118,7 +119,10 @@ def test_partitions_start_at_huggingkgs_date_and_include_today():
         ("HFKG_WORKERS", "-3"),
         ("HFKG_REFRESH_DAYS", "-1"),
         ("HFKG_REFRESH_DAYS", "monthly"),
-        ("HFKG_TEXT_VARIANT", "dirty"),
+        ("HFKG_TEXT_VARIANTS", "dirty"),
+        ("HFKG_TEXT_VARIANTS", "clean,dirty"),
+        ("HFKG_TEXT_VARIANTS", ""),
+        ("HFKG_ENCODER_BACKEND", "onnx"),
         ("HFKG_EXPORT_COMPAT", "loose"),
         ("HF_ENDPOINT", "huggingface.co"),
     ],
@@ -140,6 +144,13 @@ def test_the_encoder_defaults_to_the_packaged_model_and_on_the_live_hub_to_bge()
     assert resources({})["encoder"].model == "all-MiniLM-L6-v2"
     assert resources({"HFKG_SOURCE": "hub"})["encoder"].model == "BAAI/bge-base-en-v1.5"
     assert resources({"HFKG_ENCODER": "some/model"})["encoder"].model == "some/model"
+
+
+def test_the_encoder_runs_in_what_is_quickest_and_keeps_conversions_with_the_tables():
+    encoder = resources({"HFKG_ROOT": "/somewhere"})["encoder"]
+    assert (encoder.backend, encoder.converted) == ("auto", "/somewhere/.encoders")
+    encoder = resources({"HFKG_ENCODER_BACKEND": "openvino-int8"})["encoder"]
+    assert (encoder.backend, encoder.converted) == ("openvino-int8", "data/.encoders")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from hfkg_assets import vocabulary as v
+from hfkg_assets.classification.learner_names import LEARNERS
 from hfkg_assets.cli import summary
 from hfkg_assets.definitions import build_defs
 from hfkg_assets.knowledge_graph.catalog import CATALOG
@@ -156,14 +157,14 @@ def test_two_dates_are_two_different_snapshots(platform):
 
 def test_training_follows_on_the_stored_snapshot_and_the_summary_tells_everything(platform):
     quick = {
-        f"classification__{name}": {"config": {"epochs": 5, "seeds": [0, 1]}}
-        for name in ("gcn", "gat", "sage", "transformer")
+        f"classification__{name}": {"config": {"epochs": 5, "seeds": [0, 1]}} for name in LEARNERS
     }
     assert platform.run("train", DAY, ops=quick).success
     board = platform.warehouse.scan("classification/leaderboard", DAY).collect()
     own = board.filter(pl.col("source") == "hfkg", pl.col("split") == "test", protocol="time")
     assert set(own["model"]) == {
-        "gcn", "gat", "sage", "transformer", "most_frequent", "front_matter_regex",
+        *LEARNERS, "most_frequent", "front_matter_regex", "bm25_argmax", "neighbour_vote",
+        "owner_vote",
     }  # fmt: skip
     assert own["micro_f1"].is_between(0, 1).all()
     text = summary(platform.warehouse, DAY)
