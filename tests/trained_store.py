@@ -204,7 +204,7 @@ def _documents(repositories: pl.DataFrame) -> pl.DataFrame:
         "kind",
         "id",
         clean="text",
-        code=pl.lit("model.generate(inputs)"),
+        code=pl.when(pl.col("text") == "").then(pl.lit("")).otherwise(pl.lit("generate(inputs)")),
         duplicate_of=pl.lit(None, dtype=pl.String),
         boilerplate=pl.lit(None, dtype=pl.String),
         only_boilerplate=pl.lit(False),

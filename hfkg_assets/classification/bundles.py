@@ -72,12 +72,29 @@ def load_bundle(path: Path) -> Bundle:
         pickle.UnpicklingError: the file holds something else than tensors and plain values.
         ValueError: it is no bundle, or one of another version of this project.
     """
+    return Bundle(**stored_fields(path, Bundle, "bundle", "train again"))
+
+
+def stored_fields(path: Path, kind: type, name: str, again: str) -> dict[str, Any]:
+    """The fields of a dataclass from a file of tensors and plain values; no code in it is run.
+
+    Args:
+        path: written by `torch.save`.
+        kind: the dataclass.
+        name: what an error calls it.
+        again: what an error says to do.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        pickle.UnpicklingError: the file holds something else than tensors and plain values.
+        ValueError: it holds other fields.
+    """
     import torch
 
     content = torch.load(path, map_location="cpu", weights_only=True)
-    expected = {field.name for field in fields(Bundle)}
+    expected = {field.name for field in fields(kind)}
     found = set(content) if isinstance(content, dict) else set()
     if found != expected:
         differing = ", ".join(sorted(map(str, expected ^ found)))
-        raise ValueError(f"{path} is no bundle of this version: train again ({differing})")
-    return Bundle(**content)
+        raise ValueError(f"{path} is no {name} of this version: {again} ({differing})")
+    return content

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from hfkg_assets.classification.bundles import stored_fields
 from hfkg_resources.atomic_write import write_atomically
 
 if TYPE_CHECKING:
@@ -403,14 +404,7 @@ def load_classifier(path: Path) -> TermClassifier:
         pickle.UnpicklingError: the file holds something else than tensors and plain values.
         ValueError: it is no classifier, or one of another version of this project.
     """
-    import torch
-
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    expected = {field.name for field in fields(TermClassifier)}
-    if not isinstance(content, dict) or set(content) != expected:
-        raise ValueError(
-            f"{path} is no word classifier of this version: "
-            "materialize classification/term_scores again"
-        )
+    again = "materialize classification/term_scores again"
+    content = stored_fields(path, TermClassifier, "word classifier", again)
     arrays = (content[name].numpy() for name in ("idf", "weights", "bias"))
     return TermClassifier(content["terms"], *arrays)
