@@ -13,7 +13,7 @@ more (22). A model has one class: the most probable is taken, and accuracy and m
 classes are told. A dataset has one label or several: told are the most probable one and all above
 a threshold that is best on the validation records, and micro-F1 and macro-F1.
 
-Owners are kept apart: a fifth of them is tested on (scikit-learn's `GroupShuffleSplit`), 15 % of
+Owners are kept apart: a fifth of them, drawn at random, is tested on, 15 % of
 the others are for validation, an owner of both kinds is on one side. A repository without an owner
 in its id was given by many hands and is an owner of its own. With `--test-data` the test records
 are the other folder's, of owners that the first has no record of; classes and labels are the first
@@ -50,6 +50,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -330,8 +331,10 @@ def split_by_owner(cards: Cards, seed: int) -> np.ndarray:
         rows = cards.rows(kind) & cards.records & ~held_out
         owners = np.array([o for o in np.unique(cards.owner[rows]) if o not in side], dtype=int)
         if len(owners):
-            rest, test = _apart(owners, TEST_SHARE, seed)
-            train, validation = _apart(rest, VALIDATION_SHARE, seed)
+            rest, test = train_test_split(owners, test_size=TEST_SHARE, random_state=seed)
+            train, validation = train_test_split(
+                np.sort(rest), test_size=VALIDATION_SHARE, random_state=seed
+            )
             for name, part in zip(SPLITS, (train, validation, test), strict=True):
                 side.update(dict.fromkeys(part.tolist(), name))
     if held_out.any():
@@ -340,15 +343,6 @@ def split_by_owner(cards: Cards, seed: int) -> np.ndarray:
     split[held_out] = "test"
     split[~cards.records] = ""
     return split
-
-
-def _apart(owners: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Owners in two parts, the second with a share of them."""
-    from sklearn.model_selection import GroupShuffleSplit
-
-    halves = GroupShuffleSplit(1, test_size=share, random_state=seed)
-    first, second = next(halves.split(owners, groups=owners))
-    return owners[first], owners[second]
 
 
 # --- features ------------------------------------------------------------------------------------
@@ -439,13 +433,13 @@ def figures(
             best = np.eye(len(columns))[told.argmax(axis=1)]
             hits = count(truth, best, 0.5)
             result["model_accuracy"] = float(hits.hits.sum() / len(truth))
-            result["model_macro_f1"] = float(hits.f1()[hits.support > 0].mean())
+            result["model_macro_f1"] = hits.macro_f1()
         else:
             validation = rows["validation"]
             threshold = best_threshold(cards.y[validation], scores[validation])
             hits = count(truth, with_most_probable(told, threshold), 0.5)
             result["dataset_micro_f1"] = hits.micro_f1()
-            result["dataset_macro_f1"] = float(hits.f1()[hits.support > 0].mean())
+            result["dataset_macro_f1"] = hits.macro_f1()
     return result
 
 
@@ -493,11 +487,13 @@ def floor(
                 far[:, column] = svm.decision_function(asked)
             predicted = with_most_probable(far, 0.0) if one_at_least else far > 0
         hits = count(y[judged], predicted, 0.5)
-        macro = float(hits.f1()[hits.support > 0].mean())
         if kind == "model":
-            result |= {"model_accuracy": hits.hits.sum() / judged.sum(), "model_macro_f1": macro}
+            result |= {
+                "model_accuracy": hits.hits.sum() / judged.sum(),
+                "model_macro_f1": hits.macro_f1(),
+            }
         else:
-            result |= {"dataset_micro_f1": hits.micro_f1(), "dataset_macro_f1": macro}
+            result |= {"dataset_micro_f1": hits.micro_f1(), "dataset_macro_f1": hits.macro_f1()}
     return result
 
 

@@ -42,6 +42,11 @@ class LabelCounts:
         """F1 of all labels' rows taken together."""
         return float(_ratio(2 * self.hits.sum(), self.predicted.sum() + self.support.sum()))
 
+    def macro_f1(self) -> float:
+        """Mean F1 of the labels that occur; 0 where none does."""
+        occurring = self.f1()[self.support > 0]
+        return float(occurring.mean()) if len(occurring) else 0.0
+
 
 def count(truth: np.ndarray, scores: np.ndarray, thresholds: np.ndarray | float) -> LabelCounts:
     """Counts per label.
@@ -79,7 +84,7 @@ def multilabel_metrics(
     present = counts.support > 0
     return {
         "micro_f1": counts.micro_f1(),
-        "macro_f1": float(counts.f1()[present].mean()) if present.any() else 0.0,
+        "macro_f1": counts.macro_f1(),
         "pr_auc": float(precision[present].mean()) if present.any() else 0.0,
     }
 
