@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -66,7 +67,7 @@ class Moved(Exception):
 
     def response(self, request: Request) -> Response:
         """The answer; keeps date prefix and query."""
-        query = request.url.query
+        query = request.scope["query_string"].decode("latin-1")
         location = quote(request.scope["root_path"] + self.path) + (f"?{query}" if query else "")
         body = f"Temporary Redirect. Redirecting to {location}"
         headers = {"Location": location, "Vary": "Origin, Accept"}
@@ -88,8 +89,15 @@ def page_response(request: Request, rows: list[Any], cursor: str | None) -> Resp
     """A page of a listing, with a `Link` to the next unless `cursor` is None."""
     if cursor is None:
         return json_response(rows)
-    url = request.url.include_query_params(cursor=cursor)
+    url = own_url(request).include_query_params(cursor=cursor)
     return json_response(rows, headers={"Link": f'<{url}>; rel="next"'})
+
+
+def own_url(request: Request) -> URL:
+    """The address asked for, as it was written: a path may hold an encoded `#` or `?`."""
+    path, query = (request.scope[name].decode("latin-1") for name in ("raw_path", "query_string"))
+    base = f"{request.url.scheme}://{request.url.netloc}"
+    return URL(f"{base}{path}?{query}" if query else f"{base}{path}")
 
 
 def integer(request: Request, name: str, default: int, least: int, most: int | None) -> int:

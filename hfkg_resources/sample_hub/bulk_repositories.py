@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache, partial
 from typing import Any
@@ -23,12 +22,14 @@ from starlette.routing import Route
 
 from hfkg_resources.sample_hub import records
 from hfkg_resources.sample_hub.answers import HubError, flag, integer, json_response
+from hfkg_resources.sample_hub.contents import Blob, is_large
 from hfkg_resources.sample_hub.day_index import DayIndex
 from hfkg_resources.sample_hub.repository_files import (
     File,
-    git_oid,
+    folder_oids,
     redirect_to_content,
     send_content,
+    tree_entry,
 )
 
 Edit = Callable[[str, pl.DataFrame], pl.DataFrame]
@@ -56,21 +57,7 @@ _PATHS = {
 }  # fmt: skip
 
 _CACHED_FILES = 32
-_POINTER_BYTES = 134
-"""Length of what git holds in place of a large file."""
-
 _MOMENT = pl.Datetime("us", "UTC")
-
-
-@dataclass(frozen=True)
-class BulkFile(File):
-    """A file of one of these repositories at some commit."""
-
-    data: bytes = field(repr=False, default=b"")
-
-    def content(self, index: DayIndex) -> bytes:
-        """The bytes; they are of the commit's day, whatever day is asked."""
-        return self.data
 
 
 class BulkRepositories:
@@ -86,7 +73,7 @@ class BulkRepositories:
         self._edit = edit or (lambda path, table: table)
         self._index_at = lru_cache(maxsize=2)(lambda day: DayIndex(world.at(day)))
         self._content = lru_cache(maxsize=_CACHED_FILES)(self._make)
-        self._by_oid: dict[str, BulkFile] = {}
+        self._by_oid: dict[str, File] = {}
 
     def routes(self) -> Iterator[Route]:
         """The calls, for each repository its own paths."""
@@ -131,8 +118,9 @@ class BulkRepositories:
             raise HubError(404, f"{folder} does not exist", "EntryNotFound")
         shown = [self._entry(repo_id, day, path) for path in below]
         names = {path.rpartition("/")[0] for path in below} - {folder, ""}
-        folders = [{"type": "directory", "oid": git_oid(n.encode()), "size": 0, "path": n}
-                   for n in sorted(names)]  # fmt: skip
+        oids = folder_oids({entry["path"]: entry["oid"] for entry in shown})
+        folders = [{"type": "directory", "oid": oids[name], "size": 0, "path": name}
+                   for name in sorted(names)]  # fmt: skip
         if not flag(request, "recursive"):
             shown = [one for one in shown if one["path"].rpartition("/")[0] == folder]
         if flag(request, "expand"):
@@ -167,13 +155,13 @@ class BulkRepositories:
     async def resolve(self, repo_id: str, request: Request) -> Response:
         """`GET /datasets/{id}/resolve/{revision}/{path}`: where the file is."""
         file = self._file(repo_id, request)
-        self._by_oid[hashlib.sha256(file.data).hexdigest()] = file
-        return redirect_to_content(self._index_at(request.scope["hub.day"]), file, request)
+        self._by_oid[file.blob.sha256 or ""] = file
+        return redirect_to_content(file, request)
 
     async def cached(self, repo_id: str, request: Request) -> Response:
         """`GET /api/resolve-cache/datasets/{id}/{sha}/{path}`: a file that is not large."""
         file = self._file(repo_id, request)
-        return send_content(file.data, file.sha, git_oid(file.data), request)
+        return send_content(file.content, file.sha, file.blob.oid, request)
 
     async def large_file(self, repo_id: str, request: Request) -> Response:
         """Where the 302 of a large file leads."""
@@ -181,10 +169,7 @@ class BulkRepositories:
         file = self._by_oid.get(oid)
         if file is None:
             raise HubError(404, "Entry not found", "EntryNotFound")
-        answer = send_content(file.data, None, oid, request)
-        # The Hub's store is another host; to this one huggingface_hub follows the redirect.
-        answer.headers["X-Repo-Commit"] = file.sha
-        return answer
+        return send_content(file.content, file.sha, oid, request, is_large=True)
 
     # -- commits and files ------------------------------------------------------------------------
 
@@ -209,24 +194,16 @@ class BulkRepositories:
         all_days = [FIRST_COMMIT + timedelta(days=n) for n in days]
         return {repo_id: {commit_id(repo_id, day): day for day in all_days} for repo_id in _PATHS}
 
-    def _file(self, repo_id: str, request: Request) -> BulkFile:
+    def _file(self, repo_id: str, request: Request) -> File:
         day, path = self._day(repo_id, request), request.path_params["path"]
         sha = commit_id(repo_id, day)
         if path not in _PATHS[repo_id]:
             raise HubError(404, "Entry not found", "EntryNotFound", {"X-Repo-Commit": sha})
-        return BulkFile("dataset", repo_id, sha, path, self._content(repo_id, path, day))
+        return File("dataset", repo_id, sha, path, self._content(repo_id, path, day))
 
     def _entry(self, repo_id: str, day: date, path: str) -> dict[str, Any]:
         content = self._content(repo_id, path, day)
-        file = BulkFile("dataset", repo_id, "", path, content)
-        entry = {"type": "file", "oid": git_oid(content), "size": len(content), "path": path}
-        if not file.is_large:
-            return entry
-        oid = hashlib.sha256(content).hexdigest()
-        return entry | {
-            "oid": git_oid(oid.encode()),
-            "lfs": {"oid": oid, "size": len(content), "pointerSize": _POINTER_BYTES},
-        }
+        return tree_entry(path, Blob.of(content, is_large(path)))
 
     def _make(self, repo_id: str, path: str, day: date) -> bytes:
         """A file's bytes: the same whenever they are made."""

@@ -31,7 +31,7 @@ FACTS = {
         *_TASKED, "library", "datasets", "base_ids", "has_base", "base_key", "base_topic",
         "base_name",
     ),
-    "dataset": (*_TASKED, "size_category"),
+    "dataset": (*_TASKED, "first_id", "size_category"),
     "space": (*_COMMON, "title", "emoji", "sdk", "models", "datasets"),
 }  # fmt: skip
 """What a card of each kind is written from."""
@@ -392,7 +392,7 @@ def _dataset_body(rng: Random, facts: Facts) -> str:
         _limits(rng),
         _links(rng),
         "## Usage\n\n```python\nfrom datasets import load_dataset\n\n"
-        f'data = load_dataset("{facts["id"]}")\n```',
+        f'data = load_dataset("{facts["first_id"]}")\n```',
     ]
     chosen = rng.sample(sections, k=rng.randint(2, 5))
     return "\n\n".join([f"# {name}", intro, *chosen]) + "\n" + _papers(facts)

@@ -29,6 +29,9 @@ ACCOUNTS: list[Row] = [
     # Known from one paper only: publishes, likes, follows nothing.
     {"name": "prof-eluned-pryce", "fullname": "Eluned Pryce", "created": "2023-06-01T09:00:00"},
     {"name": "rhodri88", "fullname": "Rhodri Maddox", "created": "2023-06-02T09:00:00"},
+    # Renamed between two snapshots, when what this account likes stays as it was.
+    {"name": "wanda-rook", "first_name": "wanda-k", "renamed_at": "2026-08-15T10:00:00",
+     "fullname": "Wanda Rook", "created": "2024-05-05T05:05:05"},
     {"name": "open-models", "kind": "org", "fullname": "Open Models", "created": OLDEST},
     {"name": "Tarn-Research", "kind": "org", "fullname": "Tarn Research", "plan": "enterprise",
      "created": "2022-06-01T00:00:00", "details": "Open weights from the fells"},
@@ -176,6 +179,7 @@ LIKES: dict[str, list[tuple[str, str]]] = {
         ("open-models/gpt-tiny", "ada-finch"), ("open-models/gpt-tiny", "BoLindqvist"),
         ("open-models/gpt-tiny", "kitsune-ml"), ("Tarn-Research/tarn-7b", "chidi_okoro"),
         ("Tarn-Research/tarn-7b", "ada-finch"), ("Tarn-Research/wren-small", "mei-ling-zhou"),
+        ("Tarn-Research/wren-small", "wanda-rook"),
         ("ada-finch/popular-once", "lecki"), ("ada-finch/popular-once", "BoLindqvist"),
     ],
     "dataset": [
@@ -219,6 +223,8 @@ COLLECTIONS: list[Row] = [
          ("model", "ada-finch/popular-once", None), ("model", "ada-finch/popular-once", "again"),
          ("paper", "cs/0201001", None),
      ]},
+    {"title": "Under two names", "owner": "wanda-rook", "description": "Its owner was renamed",
+     "items": [("model", "Tarn-Research/wren-small", None)]},
     {"title": "Names as they were: wren / fox", "owner": "kitsune-ml", "description": _LONG,
      "items": [
          ("model", "ada-finch/wren", None), ("space", "kitsune-old/fox-says", None),

@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 import polars as pl
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfkg_resources.sample_hub import records, repository_files, tags
+from hfkg_resources.sample_hub import contents, records, repository_files, tags
 from hfkg_resources.sample_hub.answers import (
     HubError,
     Moved,
@@ -30,6 +31,7 @@ from hfkg_resources.sample_hub.answers import (
     repeated,
 )
 from hfkg_resources.sample_hub.day_index import KINDS, DayIndex, Groups
+from hfkg_resources.sample_hub.git_repositories import CLONED, GitRepositories
 from hfkg_resources.sample_hub.records import Record
 from hfkg_resources.sample_hub.repository_queries import (
     after_cursor,
@@ -39,7 +41,7 @@ from hfkg_resources.sample_hub.repository_queries import (
     listed_fields,
 )
 
-MAX_PAGE = 1_000
+MAX_PAGE, MAX_EXPANDED_TREE = 1_000, 100
 DEFAULT_PEOPLE = 500
 FIRST_DAILY_PAPERS = date(2023, 5, 4)
 
@@ -55,6 +57,7 @@ class Endpoints:
     def __init__(self, world: Any, pinned_readme: bool) -> None:
         self._index_at = lru_cache(maxsize=4)(lambda day: DayIndex(world.at(day)))
         self._pinned_readme = pinned_readme
+        self._git = GitRepositories()
 
     def _index(self, request: Request) -> DayIndex:
         return self._index_at(request.scope["hub.day"])
@@ -112,11 +115,16 @@ class Endpoints:
     def _info(self, request: Request, repo_id: str, rest: str) -> Response:
         index, kind = self._index(request), _kind(request)
         frame = _find_repository(request, index, kind, repo_id, rest)
-        revision = rest.removeprefix("/revision/")
-        if revision not in ("", "main", frame["sha"][0]):
-            raise HubError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        revision = rest.removeprefix("/revision/") or "main"
+        row = frame.row(0, named=True)
+        commit = repository_files.find_commit(index, row, kind, revision)
         fields = asked_fields(request, records.INFO_EXPAND[kind]) or records.INFO[kind]
-        return json_response(records.repositories(index, kind, frame, fields)[0])
+        record = records.repositories(index, kind, frame, fields)[0]
+        if "sha" in record:
+            record["sha"] = commit.sha
+        if "siblings" in record and flag(request, "blobs"):
+            record["siblings"] = commit.siblings()
+        return json_response(record)
 
     async def likers(self, request: Request) -> Response:
         """`GET /api/{models|datasets|spaces}/{id}/likers`, newest first."""
@@ -130,17 +138,47 @@ class Endpoints:
 
     # -- Files ------------------------------------------------------------------------------------
 
+    async def tree(self, request: Request) -> Response:
+        """`GET /api/{models|datasets|spaces}/{id}/tree/{revision}[/{folder}]`; public if gated."""
+        index, kind = self._index(request), _kind(request)
+        repo_id, revision = (request.path_params[name] for name in ("repo_id", "revision"))
+        folder = request.path_params.get("folder", "").strip("/")
+        rest = f"/tree/{revision}" + (f"/{folder}" if folder else "")
+        row = _find_repository(request, index, kind, repo_id, rest).row(0, named=True)
+        repository_files.refuse_disabled(row)
+        commit = repository_files.find_commit(index, row, kind, revision)
+        expand = flag(request, "expand")
+        most = MAX_EXPANDED_TREE if expand else MAX_PAGE
+        limit = min(integer(request, "limit", most, 1, None), most)
+        offset = offset_of(request)
+        entries = commit.tree(folder, flag(request, "recursive"))
+        page = entries[offset : offset + limit]
+        if expand:
+            page = [one | {"lastCommit": commit.last_commit(one["path"])} for one in page]
+        return page_response(request, page, cursor_at(offset + limit, len(entries)))
+
     async def resolve(self, request: Request) -> Response:
-        """`GET /{id}/resolve/{revision}/{path}`: where the file is."""
+        """`GET /{id}/resolve/{revision}/{path}`: where the file is; or what git asks for."""
         match = repository_files.RESOLVE.fullmatch(request.path_params["rest"])
         if match is None:
-            raise HubError(404, "Sorry, we can't find the page you are looking for.")
+            return await self._cloned(request)
         area, repo_id, revision, path = match.groups()
-        kind = area.removesuffix("s") if area else "model"
-        rest = f"resolve/{revision}/{path}"
-        index = self._index(request)
-        file = self._file(request, index, kind, repo_id, revision, path, rest)
-        return repository_files.redirect_to_content(index, file, request)
+        place = (f"/{area}/" if area else "/", f"/resolve/{revision}/{path}")
+        file = self._file(request, area or "models", repo_id, revision, path, place)
+        return repository_files.redirect_to_content(file, request)
+
+    async def _cloned(self, request: Request) -> Response:
+        """`GET /{id}/info/refs`, `/{id}/HEAD`, `/{id}/objects/{path}`; `.git` may follow the id."""
+        match = CLONED.fullmatch(request.path_params["rest"])
+        if match is None:
+            raise HubError(404, "Sorry, we can't find the page you are looking for.")
+        area, repo_id, path = match.groups()
+        place = (f"/{area}/" if area else "/", f"/{path}")
+        index, kind, row = self._repository(request, area or "models", repo_id, place)
+        repository_files.refuse_unreadable(row, kind, request.scope["hub.has_token"])
+        commit = repository_files.find_commit(index, row, kind, "main")
+        content = await run_in_threadpool(self._git.file, commit, path)
+        return Response(content, media_type="application/octet-stream")
 
     async def resolve_cache(self, request: Request) -> Response:
         """`GET /api/resolve-cache/{area}/{id}/{sha}/{path}`: the file."""
@@ -150,41 +188,50 @@ class Endpoints:
         if not self._pinned_readme and "etag" not in request.query_params:
             raise HubError(400, '"etag" is required')
         area, repo_id, sha, path = match.groups()
-        kind, rest = area.removesuffix("s"), f"{sha}/{path}"
-        index = self._index(request)
-        file = self._file(request, index, kind, repo_id, sha, path, rest, cached=True)
-        content = file.content(index)
-        oid = repository_files.git_oid(content)
-        return repository_files.send_content(content, file.sha, oid, request)
+        place = (f"/api/resolve-cache/{area}/", f"/{sha}/{path}")
+        file = self._file(request, area, repo_id, sha, path, place)
+        oid = contents.git_oid(file.content)
+        return repository_files.send_content(file.content, file.sha, oid, request)
 
     async def large_file(self, request: Request) -> Response:
         """Where the 302 of a large file leads; the Hub has these on another host."""
-        area, repo_id, oid, path = (
-            request.path_params[name] for name in ("area", "repo_id", "oid", "path")
-        )
-        file = repository_files.File(area.removesuffix("s"), repo_id, "", path)
-        return repository_files.send_content(file.content(self._index(request)), None, oid, request)
+        match = repository_files.LARGE_FILE.fullmatch(request.path_params["rest"])
+        if match is None:
+            raise HubError(404, "Entry not found", "EntryNotFound")
+        area, repo_id, oid, path = match.groups()
+        revision = request.query_params.get("commit", "main")
+        place = (f"/lfs/{area}/", f"/{oid}/{path}")
+        file = self._file(request, area, repo_id, revision, path, place)
+        if file.blob.sha256 != oid:
+            raise HubError(404, "Entry not found", "EntryNotFound")
+        return repository_files.send_content(file.content, file.sha, oid, request, is_large=True)
 
     def _file(
         self,
         request: Request,
-        index: DayIndex,
-        kind: str,
+        area: str,
         repo_id: str,
         revision: str,
         path: str,
-        rest: str,
-        cached: bool = False,
+        place: tuple[str, str],
     ) -> repository_files.File:
-        frame = index.repository(kind, repo_id)
-        if frame is None:
-            renamed = index.renamed_repository(kind, repo_id)
-            if renamed is None:
-                raise _missing_repository(request)
-            raise repository_files.moved_file(kind, renamed, rest, cached)
+        """The file; `place` is what stands before and after the id in the path asked for."""
+        index, kind, row = self._repository(request, area, repo_id, place)
         has_token = request.scope["hub.has_token"]
-        row = frame.row(0, named=True)
         return repository_files.find_file(index, row, kind, revision, path, has_token)
+
+    def _repository(
+        self, request: Request, area: str, repo_id: str, place: tuple[str, str]
+    ) -> tuple[DayIndex, str, Record]:
+        """The day, kind and row of a repository that a path outside the API names."""
+        index, kind = self._index(request), area.removesuffix("s")
+        frame = index.repository(kind, repo_id) if kind in KINDS else None
+        if frame is not None:
+            return index, kind, frame.row(0, named=True)
+        renamed = index.renamed_repository(kind, repo_id) if kind in KINDS else None
+        if renamed is None:
+            raise _missing_repository(request)
+        raise Moved(renamed.join(place))
 
     # -- Collections ------------------------------------------------------------------------------
 

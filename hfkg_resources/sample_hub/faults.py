@@ -31,6 +31,8 @@ class Fault:
         delay_s: seconds to wait before the answer.
         is_cut: announce the whole body, send half of it, close the connection.
         rewrite: makes another body of the true one.
+        size_off_by: added to the size that `X-Linked-Size` tells of a large file, and to the length
+            that the answer to a `HEAD` tells.
     """
 
     status: int | None = None
@@ -41,6 +43,7 @@ class Fault:
     delay_s: float = 0.0
     is_cut: bool = False
     rewrite: Callable[[bytes], bytes] | None = None
+    size_off_by: int = 0
 
 
 def error(status: int, headers: Mapping[str, str] | None = None) -> Fault:
@@ -89,8 +92,29 @@ def slow(seconds: float) -> Fault:
 
 
 def cut_connection() -> Fault:
-    """A connection closed in the middle of the body."""
+    """A connection closed in the middle of the body, of which the whole length was announced."""
     return Fault(is_cut=True)
+
+
+def corrupt_content() -> Fault:
+    """A file of the right length with a wrong byte in every hundred."""
+
+    def spoil(body: bytes) -> bytes:
+        spoilt = bytearray(body)
+        spoilt[::100] = bytes(byte ^ 0xFF for byte in spoilt[::100])
+        return bytes(spoilt)
+
+    return Fault(rewrite=spoil)
+
+
+def short_content() -> Fault:
+    """A complete HTTP answer with the first half of a file; only the file's own size tells."""
+    return Fault(rewrite=lambda body: body[: len(body) // 2])
+
+
+def wrong_size(off_by: int = 1) -> Fault:
+    """Headers that tell another size than the file has; the file itself comes as it is."""
+    return Fault(size_off_by=off_by)
 
 
 def redirect_loop() -> Fault:
@@ -175,6 +199,15 @@ class _Rule:
     fault: Fault
     left: float
     probability: float
+    method: str | None
+
+    def matches(self, method: str, target: str) -> bool:
+        """Whether a request is one that may meet the fault."""
+        return (
+            self.left > 0
+            and self.method in (None, method)
+            and self.pattern.search(target) is not None
+        )
 
 
 class Faults:
@@ -194,7 +227,13 @@ class Faults:
         self._rules: list[_Rule] = []
 
     def add(
-        self, pattern: str, fault: Fault, *, times: int | None = None, probability: float = 1.0
+        self,
+        pattern: str,
+        fault: Fault,
+        *,
+        times: int | None = None,
+        probability: float = 1.0,
+        method: str | None = None,
     ) -> None:
         """Switches a fault on.
 
@@ -203,23 +242,24 @@ class Faults:
             fault: what happens.
             times: how many requests meet it; None for all.
             probability: the chance of a matching request to meet it.
+            method: of the requests that meet it, such as `GET`; None for any.
         """
         left = float("inf") if times is None else times
         with self._lock:
-            self._rules.append(_Rule(re.compile(pattern), fault, left, probability))
+            self._rules.append(_Rule(re.compile(pattern), fault, left, probability, method))
 
     def clear(self) -> None:
         """Switches all faults off."""
         with self._lock:
             self._rules.clear()
 
-    def draw(self, target: str) -> Fault | None:
+    def draw(self, method: str, target: str) -> Fault | None:
         """The fault that this request meets: the first rule that matches and strikes."""
         if not self._rules:
             return None
         with self._lock:
             for rule in self._rules:
-                if rule.left <= 0 or not rule.pattern.search(target):
+                if not rule.matches(method, target):
                     continue
                 if rule.probability >= 1 or self._random.random() < rule.probability:
                     rule.left -= 1

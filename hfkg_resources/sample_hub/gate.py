@@ -43,6 +43,7 @@ _COMMON = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"x-cache", b"Miss from cloudfront"),
 ]
+_BINARY = b"application/octet-stream"
 _GZIP_LEVEL = 1
 """Loopback has bandwidth to spare, the server's processor has not."""
 
@@ -145,8 +146,9 @@ class Gate:
         bucket = bucket_of(path)
         token = _token(request)
         admission = self._admit(request, path, bucket, token)
-        target = scope["path"] + (f"?{request.url.query}" if request.url.query else "")
-        fault = self._faults.draw(target) if admission.allowed else None
+        query = scope["query_string"].decode("latin-1")
+        target = scope["path"] + (f"?{query}" if query else "")
+        fault = self._faults.draw(scope["method"], target) if admission.allowed else None
 
         answer = _Answer()
         app = self._app_for(request, token, admission, fault)
@@ -154,7 +156,7 @@ class Gate:
             await asyncio.sleep(fault.delay_s)
         await app(scope, receive, answer.receive)
         self._count(scope, target, bucket, answer.status)
-        _spoil(answer, fault)
+        _spoil(scope["method"], answer, fault)
         self._add_headers(request, answer, bucket, admission, fault)
         await _send(scope["method"], answer, fault, send)
 
@@ -227,7 +229,9 @@ class Gate:
         if fault and fault.retry_at_same_url and answer.status == 200:
             answer.set(b"link", f'<{request.url}>; rel="next"'.encode())
         encodings = request.headers.get("accept-encoding", "")
-        if "gzip" in encodings and answer.status == 200:
+        # Weights would not get smaller, and who resumes must be able to count their bytes.
+        is_text = (b"content-type", _BINARY) not in answer.headers
+        if "gzip" in encodings and answer.status == 200 and is_text:
             answer.body = gzip.compress(answer.body, _GZIP_LEVEL, mtime=0)
             answer.set(b"content-length", None)
             answer.headers.append((b"content-encoding", b"gzip"))
@@ -243,10 +247,16 @@ def _own_path(request: Request) -> str:
     return path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def _spoil(answer: _Answer, fault: Fault | None) -> None:
-    if fault and fault.rewrite and answer.status == 200:
+def _spoil(method: str, answer: _Answer, fault: Fault | None) -> None:
+    if fault and fault.rewrite and answer.status in (200, 206):
         answer.body = fault.rewrite(answer.body)
         answer.set(b"content-length", str(len(answer.body)).encode())
+    if fault and fault.size_off_by:
+        spoilt = (b"x-linked-size", b"content-length") if method == "HEAD" else (b"x-linked-size",)
+        told = {name.lower(): value for name, value in answer.headers}
+        for name in spoilt:
+            if name in told:
+                answer.set(name, str(int(told[name]) + fault.size_off_by).encode())
 
 
 async def _send(method: str, answer: _Answer, fault: Fault | None, send: Send) -> None:

@@ -20,6 +20,7 @@ from hfkg_resources.sample_hub.drawing import (
     gathered,
     generator,
 )
+from hfkg_resources.sample_hub.file_names import model_files
 from hfkg_resources.sample_hub.people import Crowd
 from hfkg_resources.sample_hub.repositories import (
     LABELLED,
@@ -29,7 +30,6 @@ from hfkg_resources.sample_hub.repositories import (
     draw_extra_tasks,
     draw_identities,
     each_tagged,
-    file_names,
     finished,
     misspelt,
     planted_repositories,
@@ -87,7 +87,32 @@ def make_models(
         base_ids=pl.concat([planted["bases"], bases]),
         base_relation="relation",
     )
-    return table.with_columns(_model_tags(_typed_bases(table)), siblings=_model_files())
+    table = table.with_columns(_model_tags(_typed_bases(table)), *_origins(table, parent))
+    return table.with_columns(siblings=model_files(table))
+
+
+def _origins(table: pl.DataFrame, parent: np.ndarray) -> list[pl.Series]:
+    """Per model the keys of where its line begins, and of the model whose weights it holds."""
+    adapts = table["library"].eq_missing("peft")
+    copies = (
+        table["layout"].eq_missing("copy") & table["relation"].eq_missing("finetune") & ~adapts
+    ).to_numpy()
+    every = np.ones(table.height, dtype=bool)
+    return [
+        table["key"].gather(_roots(parent, follow)).alias(name)
+        for name, follow in (("family_key", every), ("weights_key", copies))
+    ]
+
+
+def _roots(parent: np.ndarray, follow: np.ndarray) -> np.ndarray:
+    """Per row the one where its line begins, going up to `parent` only where `follow` is true.
+
+    Pointers are doubled, so that even long lines take a few steps only.
+    """
+    up = np.where(follow & (parent >= 0), parent, np.arange(len(parent)))
+    while not np.array_equal(further := up[up], up):
+        up = further
+    return up
 
 
 def _bases_as_written(
@@ -145,14 +170,6 @@ def _model_tags(typed_bases: pl.Series) -> pl.Expr:
     )
 
 
-def _model_files() -> pl.Expr:
-    return file_names(
-        pl.when(pl.col("base_relation") == "quantized").then(pl.lit("model-Q4_K_M.gguf"))
-        .when(pl.col("library") == "peft").then(pl.lit("adapter_model.safetensors"))
-        .otherwise(pl.lit("model.safetensors"))
-    )  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Lineage:
     """Who derives from whom among the models of the crowd.
@@ -172,16 +189,10 @@ class Lineage:
     first: int
 
     def roots(self, follow: np.ndarray) -> np.ndarray:
-        """Per model the row where its line begins, going up only where `follow` is true.
-
-        Pointers are doubled, so that even long lines take a few steps only.
-        """
-        own = self.first + np.arange(len(self.parent))
-        up = np.where(follow & (self.parent >= 0), self.parent, own)
-        up = np.concatenate([np.arange(self.first), up])
-        while not np.array_equal(further := up[up], up):
-            up = further
-        return up[self.first :]
+        """Per model the row where its line begins, going up only where `follow` is true."""
+        cast_rows = np.full(self.first, -1)
+        parent = np.concatenate([cast_rows, self.parent])
+        return _roots(parent, np.concatenate([cast_rows < 0, follow]))[self.first :]
 
 
 def _lineage(rng: np.random.Generator, created: np.ndarray, first: int) -> Lineage:

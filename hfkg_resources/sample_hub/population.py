@@ -1,8 +1,8 @@
 """Everything that ever is in the sample world, with its dates: built once, column by column.
 
 Belongs here: the tables and the order in which they are made. Does not: how each is drawn
-(`people`, `papers`, `repositories`, `models`, `curation`, `social`), nor how the world looks on a
-day (`world`).
+(`people`, `papers`, `repositories`, `models`, `curation`, `social`, `tastes`), nor how the world
+looks on a day (`world`).
 
 Nothing loops over rows: numpy draws, Polars joins and writes the texts.
 """
@@ -18,7 +18,7 @@ from hfkg_resources.sample_hub.curation import make_collections, make_items
 from hfkg_resources.sample_hub.models import make_models
 from hfkg_resources.sample_hub.papers import make_authors, make_papers
 from hfkg_resources.sample_hub.people import Crowd, make_accounts
-from hfkg_resources.sample_hub.repositories import KINDS, make_datasets, make_spaces
+from hfkg_resources.sample_hub.repositories import make_datasets, make_spaces
 from hfkg_resources.sample_hub.social import make_follows, make_likes, make_members
 
 
@@ -75,7 +75,7 @@ def populate(seed: int, repositories: int) -> Population:
         repositories=tables,
         papers=papers,
         authors=make_authors(seed, papers, crowd),
-        likes={kind: make_likes(seed, kind, tables[kind], crowd, repositories) for kind in KINDS},
+        likes=make_likes(seed, tables, crowd, repositories),
         follows=make_follows(seed, repositories, crowd),
         members=make_members(seed, repositories, crowd),
         collections=collections,

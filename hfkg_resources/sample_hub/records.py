@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from hfkg_resources.sample_hub import contents
 from hfkg_resources.sample_hub.day_index import DayIndex
 
 Record = dict[str, Any]
@@ -66,7 +67,7 @@ FULL = _names("author sha lastModified siblings cardData disabled gated")
 """Fields that `full=true` adds to a listing's rows."""
 
 INFO = {
-    "model": (ROW["model"] | FULL | {"spaces"}) - {"trendingScore"},
+    "model": (ROW["model"] | FULL | {"config", "spaces"}) - {"trendingScore"},
     "dataset": ROW["dataset"] | FULL | {"citation"},
     "space": ROW["space"] | FULL | {"models", "datasets", "runtime", "subdomain"},
 }
@@ -180,6 +181,10 @@ def _spaces(index: DayIndex, kind: str, row: Record) -> list[str]:
     return index.spaces_using["model"].rows(row["id"], limit=_SHOWN_SPACES)["space"].to_list()
 
 
+def _config(index: DayIndex, kind: str, row: Record) -> Record | None:
+    return contents.listed_config(index.world.file_facts(kind, row["id"]))
+
+
 def _subdomain(index: DayIndex, kind: str, row: Record) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in row["id"].lower())
 
@@ -187,6 +192,7 @@ def _subdomain(index: DayIndex, kind: str, row: Record) -> str:
 _DERIVED = {
     "private": lambda index, kind, row: False,
     "cardData": _card_data,
+    "config": _config,
     "baseModels": _base_models,
     "childrenModelCount": _children,
     "spaces": _spaces,

@@ -1,7 +1,7 @@
 """Repositories of the sample world: what all kinds share, datasets, Spaces.
 
-Belongs here: their dates, names and renames, what they refer to, tags and files. Does not: models
-and their lineage (`models`), what a card says (`cards`).
+Belongs here: their dates, names and renames, what they refer to, tags. Does not: models and their
+lineage (`models`), what a card says (`cards`), what files there are (`file_names`).
 
 In every table the rows of the cast come first, then the crowd by date of creation.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hfkg_resources.sample_hub import cast, words
+from hfkg_resources.sample_hub import cast, file_names, words
 from hfkg_resources.sample_hub.drawing import (
     DAY,
     NEVER,
@@ -306,12 +306,6 @@ def template_citation() -> pl.Expr:
     return pl.when(pl.col("layout") == "template").then(tag)
 
 
-def file_names(content: pl.Expr) -> pl.Expr:
-    """File names: the README where there is a card."""
-    readme = pl.when(pl.col("layout").is_not_null()).then(pl.lit("README.md"))
-    return pl.concat_list(pl.lit(".gitattributes"), readme, content).list.drop_nulls()
-
-
 def make_datasets(seed: int, repositories: int, crowd: Crowd, papers: pl.DataFrame) -> pl.DataFrame:
     """All datasets; columns as in `Population.repositories`."""
     rng = generator(seed, "datasets")
@@ -338,7 +332,7 @@ def make_datasets(seed: int, repositories: int, crowd: Crowd, papers: pl.DataFra
     size = table.height
     rows = rng.lognormal(8, 2.5, size)
     described = pl.Series(rng.random(size) < 0.7)
-    return table.with_columns(
+    table = table.with_columns(
         size_category=draw(rng, words.SIZE_CATEGORIES, size),
         format=draw(rng, words.FORMATS, size),
         modality=draw(rng, {"text": 0.7, "image": 0.15, "audio": 0.1, "tabular": 0.05}, size),
@@ -361,8 +355,8 @@ def make_datasets(seed: int, repositories: int, crowd: Crowd, papers: pl.DataFra
             pl.lit("library:mlcroissant"), each_tagged("arxiv:", "papers"),
             template_citation(), pl.lit("region:us"), pl.col("free_tags"),
         ),
-        siblings=file_names(pl.lit("data/train-00000-of-00001.parquet")),
     )  # fmt: skip
+    return table.with_columns(siblings=file_names.dataset_files(table))
 
 
 def make_spaces(
@@ -391,12 +385,8 @@ def make_spaces(
     )
     return table.with_columns(
         tag_list(pl.col("sdk"), pl.lit("region:us"), pl.col("free_tags")),
-        siblings=file_names(
-            pl.when(pl.col("sdk") == "static").then(pl.lit("index.html"))
-            .when(pl.col("sdk") == "docker").then(pl.lit("Dockerfile"))
-            .otherwise(pl.lit("app.py"))
-        ),
-    )  # fmt: skip
+        siblings=file_names.space_files(table),
+    )
 
 
 def _used(

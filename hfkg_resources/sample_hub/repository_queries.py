@@ -41,6 +41,8 @@ def listed_fields(request: Request, kind: str) -> set[str]:
         fields |= records.FULL
     if with_card:
         fields.add("cardData")
+    if kind == "model" and flag(request, "config"):
+        fields.add("config")
     return fields
 
 

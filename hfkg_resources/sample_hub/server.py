@@ -119,10 +119,12 @@ def _routes(calls: Endpoints) -> list[BaseRoute]:
         f"{organization}/members": calls.members,
         f"{organization}/followers": calls.organization_followers,
         "/api/resolve-cache/{rest:path}": calls.resolve_cache,
-        "/lfs/{area}/{repo_id:path}/{oid}/{path:path}": calls.large_file,
+        "/lfs/{rest:path}": calls.large_file,
         "/api/{area}": calls.repository_listing,
         "/api/{area}/{repo_id:path}/likers": calls.likers,
         "/api/{area}/{repo_id:path}/revision/{revision:path}": calls.repository_revision,
+        "/api/{area}/{repo_id:path}/tree/{revision}": calls.tree,
+        "/api/{area}/{repo_id:path}/tree/{revision}/{folder:path}": calls.tree,
         "/api/{area}/{repo_id:path}": calls.repository,
         "/{rest:path}": calls.resolve,
     }

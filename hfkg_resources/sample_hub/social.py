@@ -6,6 +6,8 @@ publishes what (`people.Crowd.owners`), who wrote a paper (`papers`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
@@ -20,33 +22,56 @@ from hfkg_resources.sample_hub.drawing import (
     later,
 )
 from hfkg_resources.sample_hub.people import Crowd
-from hfkg_resources.sample_hub.repositories import SHARES, cast_rows, cast_size
+from hfkg_resources.sample_hub.repositories import KINDS, SHARES, cast_rows, cast_size
+from hfkg_resources.sample_hub.tastes import Tastes
 
 USER_FOLLOWS, ORG_FOLLOWS, MEMBERS = 0.173, 0.096, 0.032
 """Edges per repository of the nominal day, as in HuggingKG's counts of December 2024."""
 LIKES = {"model": 0.95, "dataset": 0.9, "space": 1.9}
 """Likes per repository of a kind."""
+MOST_LIKED = 0.015
+"""No repository gets more than this share of the likes of its kind."""
 
 
 def make_likes(
+    seed: int, tables: Mapping[str, pl.DataFrame], crowd: Crowd, repositories: int
+) -> dict[str, pl.DataFrame]:
+    """By kind: few repositories get most likes, four of five none at all; users have tastes."""
+    given = {kind: _given(seed, kind, tables[kind], crowd, repositories) for kind in KINDS}
+    liked = {kind: drawn["repo"].to_numpy() for kind, drawn in given.items()}
+    tastes = Tastes.of(seed, tables, liked, crowd)
+    return {kind: _by_taste(seed, kind, given[kind], tastes, crowd) for kind in KINDS}
+
+
+def _given(
     seed: int, kind: str, table: pl.DataFrame, crowd: Crowd, repositories: int
 ) -> pl.DataFrame:
-    """Few repositories get most likes, four of five none at all."""
+    """Likes of a kind, with how many users there were then: `repo existing at`."""
     rng = generator(seed, f"likes of {kind}")
     first, dates = cast_size(kind), table["created"].to_numpy()
     weight = np.where(rng.random(len(dates)) < 0.3, 1 + rng.pareto(1.0, len(dates)), 0)
     weight[:first] = 0
+    for _ in range(20):  # the sum shrinks with the greatest
+        weight = np.minimum(weight, MOST_LIKED * weight.sum())
     shares = np.cumsum(weight)
     # Likes come after both ends exist; the factor makes up for those that the nominal day has not
     # seen yet, and for pairs drawn twice.
-    total = int(LIKES[kind] * SHARES[kind] * repositories * 4.2)
+    total = int(LIKES[kind] * SHARES[kind] * repositories * 4.5)
     repo = np.searchsorted(shares, rng.random(total) * shares[-1], side="right")
     repo = np.minimum(repo, len(dates) - 1)
     at = later(rng, dates[repo], 200)
-    user = crowd.user_at(rng, at, 1.3)
+    existing = np.searchsorted(crowd.users, at, side="right")
+    return pl.DataFrame({"repo": repo, "existing": existing, "at": at})
+
+
+def _by_taste(
+    seed: int, kind: str, given: pl.DataFrame, tastes: Tastes, crowd: Crowd
+) -> pl.DataFrame:
+    """The likes with their givers, most of whom care for such; and those of the cast."""
+    rng = generator(seed, f"likers of {kind}")
+    user = tastes.likers(rng, kind, given["repo"].to_numpy(), given["existing"].to_numpy())
     planted = cast.LIKES[kind]
     rows = cast_rows(kind)
-    drawn = pl.DataFrame({"repo": repo, "user": user, "at": at})
     by_hand = pl.DataFrame(
         {
             "repo": [rows[name] for name, _ in planted],
@@ -54,6 +79,7 @@ def make_likes(
             "at": np.full(len(planted), instant(cast.LIKED_AT)),
         }
     )
+    drawn = given.select("repo", pl.lit(pl.Series(crowd.first_user + user)).alias("user"), "at")
     return _once(pl.concat([by_hand, drawn]), "repo", "user")
 
 

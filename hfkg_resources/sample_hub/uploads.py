@@ -24,7 +24,8 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from hfkg_resources.sample_hub.answers import HubError, json_response
-from hfkg_resources.sample_hub.repository_files import LARGE, git_oid, send_content
+from hfkg_resources.sample_hub.contents import LARGE, git_oid
+from hfkg_resources.sample_hub.repository_files import send_content
 
 OWNER = "sample-user"
 """The account that every valid token is of, as `whoami-v2` says."""
@@ -288,7 +289,8 @@ class Uploads:
     async def lfs_content(self, request: Request) -> Response:
         """Where the 302 of a large file leads."""
         oid = request.path_params["oid"]
-        return send_content(self._large[oid], request.query_params.get("commit"), oid, request)
+        commit = request.query_params.get("commit", NO_COMMIT)
+        return send_content(self._large[oid], commit, oid, request, is_large=True)
 
     async def commit(self, request: Request) -> Response:
         """`POST …/commit/{revision}`: JSON lines, a header and then one operation a line."""

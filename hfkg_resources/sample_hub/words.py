@@ -126,6 +126,19 @@ DATASET_TASKS = {
     "video-classification": 0.003, "depth-estimation": 0.002,
 }  # fmt: skip
 
+TEXT_TASKS = (
+    "text-generation", "text-classification", "token-classification", "fill-mask",
+    "feature-extraction", "sentence-similarity", "question-answering", "translation",
+    "summarization", "zero-shot-classification", "text-ranking", "table-question-answering",
+)  # fmt: skip
+"""Tasks whose models read text alone."""
+
+WRITING_TASKS = (
+    "text-generation", "translation", "summarization", "image-text-to-text", "any-to-any",
+    "audio-text-to-text", "video-text-to-text",
+)  # fmt: skip
+"""Tasks whose models write text."""
+
 TASK_LIBRARIES = {
     "text-to-image": "diffusers", "text-to-video": "diffusers", "image-to-video": "diffusers",
     "image-to-image": "diffusers", "unconditional-image-generation": "diffusers",

@@ -1,7 +1,7 @@
 """The sample world and how it looks at the end of any day of its life.
 
 Belongs here: cutting a day out of all that ever is. Does not: what there is (`population`), what
-cards say (`cards`), HTTP (`server`).
+cards and other files say (`cards`, `contents`), HTTP (`server`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import polars as pl
 
-from hfkg_resources.sample_hub import cards
+from hfkg_resources.sample_hub import cards, contents
 from hfkg_resources.sample_hub.drawing import DAY, FIRST_DAY, LAST_DAY, hex_digits, instant
 from hfkg_resources.sample_hub.population import Population, populate
 from hfkg_resources.sample_hub.repositories import KINDS, id_at
@@ -57,7 +57,7 @@ class WorldDay:
             position items`.
         papers: `id title summary published_at upvotes authors`.
         redirects: `kind old_id new_id`, one hop each.
-        facts: by kind, what the cards tell, row by row as the repositories.
+        facts: by kind, what cards and other files tell, row by row as the repositories.
     """
 
     day: date
@@ -80,6 +80,20 @@ class WorldDay:
             return None
         facts = self.facts[kind].row(row, named=True)
         return None if facts["layout"] is None else cards.card(kind, facts)
+
+    def file_facts(self, kind: str, repo_id: str, sha: str | None = None) -> contents.Facts | None:
+        """What the files of a repository are written from.
+
+        Args:
+            kind: `model`, `dataset` or `space`.
+            repo_id: a repository of this day.
+            sha: a commit; by default the present one. None is the answer where there is no such.
+        """
+        facts = self.facts[kind].row(self._rows[kind][repo_id], named=True)
+        if sha is None:
+            return facts
+        commits = commit_ids(facts["key"], facts["revision"])
+        return facts | {"revision": commits.index(sha)} if sha in commits else None
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, int]]:
@@ -129,7 +143,7 @@ def _cut(population: Population, day: date) -> WorldDay:
         )  # fmt: skip
         full = full.sort("_id")
         frames[kind] = full.select(COLUMNS[kind])
-        facts[kind] = full.select(cards.FACTS[kind])
+        facts[kind] = full.select(contents.FACTS[kind])
     return WorldDay(
         day=day,
         models=frames["model"],
@@ -232,6 +246,12 @@ def _sha(key: pl.Series, revision: pl.Series) -> pl.Series:
     ] * np.uint64(0x9E3779B97F4A7C15)
     state = state + np.arange(1, 4, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)
     return hex_digits(_mixed(state).view(np.uint8).reshape(-1, 24)[:, :20]).alias("sha")
+
+
+def commit_ids(key: int, revision: int) -> list[str]:
+    """The ids of a repository's commits up to a revision, the first one first."""
+    revisions = pl.Series(range(revision + 1))
+    return _sha(pl.Series([key]).new_from_index(0, revision + 1), revisions).to_list()
 
 
 def _mixed(state: np.ndarray) -> np.ndarray:
