@@ -1,4 +1,4 @@
-"""How a file is written so that no reader ever sees half of it.
+"""How a file or a folder is written so that no reader ever sees half of it.
 
 Belongs here: the one way that every file of the store takes. Does not: what is in the file.
 """
@@ -41,6 +41,28 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Fills a folder beside its place, then renames it into it; an older one is replaced.
+
+    Args:
+        folder: the place.
+        write: writes the content into the folder that it is given.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for torn in folder.parent.glob(f".{folder.name}.*{SUFFIX}"):  # of a run that was killed here
+        shutil.rmtree(torn)
+    fresh, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{SUFFIX}") for _ in range(2))
+    fresh.mkdir()
+    try:
+        write(fresh)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def link_or_copy(source: Path, place: Path) -> None:

@@ -144,6 +144,25 @@ class HubSource(dg.ConfigurableResource):
         """A client to go on with an interrupted crawl: the live Hub is asked as it is by now."""
         return self.client(str(datetime.now(UTC).date()) if self.source == "hub" else day)
 
+    def files_client(self, day: str) -> HubClient:
+        """A client for files at commits, which are what they are on any day.
+
+        A commit of the past can be asked for while the Hub keeps the repository; the sample Hub
+        only has those that were the newest on the day.
+        """
+        if self.source in ("sample", "world"):
+            return HubClient(f"{sample_hub_url(self.sample_repositories, self.sample_seed)}/{day}")
+        if self.source == "bulk":
+            return self.client(day)
+        return HubClient(self.endpoint, tokens(os.environ))
+
+    @property
+    def token(self) -> str | None:
+        """The token of those that are used one at a time; the sample Hub is asked as nobody."""
+        if self.source in ("sample", "world"):
+            return None
+        return next(iter(tokens(os.environ)), None)
+
     @property
     def opened_dump(self) -> Dump:
         """The dump that the settings name."""

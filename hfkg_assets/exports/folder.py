@@ -3,9 +3,6 @@
 Belongs here: what all exports have in common. Does not: any format.
 """
 
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +13,7 @@ import polars as pl
 
 from hfkg_assets.code_versions import code_version as digest
 from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
-from hfkg_resources.atomic_write import SUFFIX
+from hfkg_resources.atomic_write import write_folder
 from hfkg_resources.warehouse import Warehouse
 
 
@@ -119,28 +116,6 @@ def exported_dates(warehouse: Warehouse, name: str) -> list[str]:
     """Snapshot dates of which an export exists, ascending."""
     found = Path(warehouse.root, "export", name).glob("snapshot_date=*")
     return sorted(folder.name.removeprefix("snapshot_date=") for folder in found)
-
-
-def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
-    """Fills a folder beside its place, then renames it into it; an older one is replaced.
-
-    Args:
-        folder: the place.
-        write: writes the content into the folder that it is given.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for torn in folder.parent.glob(f".{folder.name}.*{SUFFIX}"):  # of a run that was killed here
-        shutil.rmtree(torn)
-    fresh, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{SUFFIX}") for _ in range(2))
-    fresh.mkdir()
-    try:
-        write(fresh)
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def files_metadata(folder: Path) -> dict[str, Any]:

@@ -1,13 +1,9 @@
 """`hub/model_cards`, `hub/dataset_cards`: README.md of each repository that has one.
 
-A card is read at the commit that the listing names, straight from the resolver's cache: one
-request in place of the two that a redirect costs. Where a Hub does not answer that address, the
-stage falls back to the redirecting one. Repositories without a README are not asked.
+A card is read at the commit that the listing names. Repositories without a README are not asked.
 """
 
-import threading
 from typing import Any
-from urllib.parse import quote
 
 import polars as pl
 
@@ -15,54 +11,12 @@ from hfkg_assets.hub import observations
 from hfkg_assets.hub.crawling import CrawledTable, Refusals, Table, crawled_table, now, observed_now
 from hfkg_resources.crawl import Crawl
 from hfkg_resources.disk_sort import sort_on_disk
-from hfkg_resources.errors import BadRequest, Gated, NotFound
-from hfkg_resources.hub_client import Answer, HubClient
+from hfkg_resources.errors import Gated
+from hfkg_resources.pinned_files import PinnedFiles
 
+README = "README.md"
 CAP = 100 * 1024 * 1024
 """Bytes of a README that are read at most."""
-
-
-class CardReader:
-    """Fetches the README of repositories of one kind, by the cheapest address that works.
-
-    Args:
-        client: the Hub's client.
-        kind: `models` or `datasets`.
-    """
-
-    def __init__(self, client: HubClient, kind: str) -> None:
-        self._client = client
-        self._kind = kind
-        self._prefix = "" if kind == "models" else f"/{kind}"
-        self._pinned_works: bool | None = None
-        self._probe = threading.Lock()
-
-    def read(self, repo_id: str, sha: str | None) -> Answer:
-        """The README's bytes.
-
-        Raises:
-            HubError: it is missing, gated, disabled or too large.
-        """
-        resolve = f"{self._prefix}/{quote(repo_id)}/resolve/{sha or 'main'}/README.md"
-        pinned = f"/api/resolve-cache/{self._kind}/{quote(repo_id)}/{sha}/README.md"
-        if sha is None:
-            return self._client.get_bytes(resolve, cap=CAP)
-        if self._pinned_works is None:
-            with self._probe:  # who waited here finds the question answered
-                if self._pinned_works is None:
-                    return self._first(pinned, resolve)
-        return self._client.get_bytes(pinned if self._pinned_works else resolve, cap=CAP)
-
-    def _first(self, pinned: str, resolve: str) -> Answer:
-        try:
-            answer = self._client.get_bytes(pinned, cap=CAP)
-        except (BadRequest, NotFound):
-            # Either this one README is gone or the Hub does not know the address: the other tells.
-            answer = self._client.get_bytes(resolve, cap=CAP)
-            self._pinned_works = False
-        else:
-            self._pinned_works = True
-        return answer
 
 
 def parse_card(repo_id: str, sha: str | None, content: bytes) -> dict[str, Any]:
@@ -132,7 +86,7 @@ def ask_for_cards(crawl: Crawl, kind: str, wanted: pl.DataFrame) -> pl.LazyFrame
     """
     stage = f"{kind.removesuffix('s')}_cards"
     asked = {unit: tuple(row) for unit, *row in wanted.drop("basis").iter_rows()}
-    reader = CardReader(crawl.client, kind)
+    files = PinnedFiles(crawl.client, kind)
 
     # To one who is not known every gated card is closed: a few show whether this Hub holds to it.
     closed = Refusals(Gated)
@@ -140,9 +94,9 @@ def ask_for_cards(crawl: Crawl, kind: str, wanted: pl.DataFrame) -> pl.LazyFrame
     def fetch(unit: str) -> list[dict[str, Any]]:
         repo_id, sha, gated = asked[unit]
         if crawl.client.is_anonymous and gated not in (None, "false"):
-            answer = closed.ask(lambda: reader.read(repo_id, sha))
+            answer = closed.ask(lambda: files.read(repo_id, sha, README, cap=CAP))
         else:
-            answer = reader.read(repo_id, sha)
+            answer = files.read(repo_id, sha, README, cap=CAP)
         return [{**parse_card(repo_id, sha, answer.content), "_id": unit}]
 
     # A file at a commit is what it is, whenever it is asked for.
