@@ -11,7 +11,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from hfkg_assets.classification.leaderboard import as_markdown, beside_best_baseline
+from hfkg_assets.classification.leaderboard import beside_best_baseline
 from hfkg_assets.classification.metrics import PRIMARY_METRIC
 from hfkg_assets.classification.scoring import (
     GRAPH_LEARNER,
@@ -22,6 +22,7 @@ from hfkg_assets.classification.scoring import (
 )
 from hfkg_assets.code_versions import code_version
 from hfkg_assets.snapshots import snapshot_asset
+from hfkg_assets.text_table import markdown_table
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
 
@@ -198,6 +199,6 @@ def comparison(
         judged_nodes(split.collect(), labels.collect(), tasks),
     )
     context.add_output_metadata(
-        {"hfkg/comparison": dg.MetadataValue.md(as_markdown(in_words(table)))}
+        {"hfkg/comparison": dg.MetadataValue.md(markdown_table(in_words(table)))}
     )
     return table

@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from hfkg_assets import figures
+from hfkg_assets.check_results import none_found
 from hfkg_assets.classification.learner_names import LEARNERS
 from hfkg_assets.classification.metrics import PRIMARY_METRIC
 from hfkg_assets.classification.plots import draw_bars
@@ -27,9 +28,11 @@ from hfkg_assets.classification.scoring import (
 )
 from hfkg_assets.code_versions import code_version
 from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
+from hfkg_assets.text_table import markdown_table
 from hfkg_resources.table_schema import Column
 from hfkg_resources.warehouse import Warehouse
 
+BOARD = "classification/leaderboard"
 HEAD = 10
 """So many labels, the most frequent ones of training, are the head; the others are the tail."""
 
@@ -210,14 +213,8 @@ def figure(metric: str, *, deviation: bool = True) -> pl.Expr:
     return text.fill_null("")
 
 
-def as_markdown(table: pl.DataFrame) -> str:
-    """A table as Markdown."""
-    lines = [table.columns, ["---"] * table.width, *table.fill_null("").iter_rows()]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
 @snapshot_asset(
-    "classification/leaderboard",
+    BOARD,
     description="All models and baselines scored alike, beside published figures.",
     columns=LEADERBOARD,
     ins={"run_scores": "classification/run_scores"},
@@ -241,7 +238,7 @@ def leaderboard(
     )
     context.add_output_metadata(
         {
-            "hfkg/leaderboard": dg.MetadataValue.md(as_markdown(everything)),
+            "hfkg/leaderboard": dg.MetadataValue.md(markdown_table(everything)),
             "hfkg/test_micro_f1": dg.MetadataValue.md(figures.as_markdown(drawn)),
         }
     )
@@ -328,7 +325,7 @@ BEAT, COMPLETE = "graph_learners_beat_baselines", "every_judged_node_is_predicte
 _CHECKS = [
     dg.AssetCheckSpec(
         BEAT,
-        asset=key_of("classification/leaderboard"),
+        asset=key_of(BOARD),
         description=(
             "On test nodes, on text without the label, every graph learner's mean micro-F1 is above"
             " that of the best baseline."
@@ -337,7 +334,7 @@ _CHECKS = [
     ),
     dg.AssetCheckSpec(
         COMPLETE,
-        asset=key_of("classification/leaderboard"),
+        asset=key_of(BOARD),
         description="Every run has one prediction for every validation and test node.",
         partitions_def=SNAPSHOTS,
         additional_deps=[
@@ -355,25 +352,12 @@ def leaderboard_checks(
     day = context.partition_key
     wanted = {key.name for key in context.selected_asset_check_keys}
     if BEAT in wanted:
-        behind = behind_best_baseline(warehouse.scan("classification/leaderboard", day).collect())
-        yield _result(BEAT, behind, dg.AssetCheckSeverity.WARN)
+        behind = behind_best_baseline(warehouse.scan(BOARD, day).collect())
+        yield none_found(key_of(BOARD), BEAT, behind, dg.AssetCheckSeverity.WARN)
     if COMPLETE in wanted:
         split = warehouse.scan("classification/split", day)
         faults = pl.concat(
             unpredicted(warehouse.scan(f"classification/{name}", day), split)
             for name in PREDICTION_TABLES
         )
-        yield _result(COMPLETE, faults, dg.AssetCheckSeverity.ERROR)
-
-
-def _result(name: str, found: pl.DataFrame, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=key_of("classification/leaderboard"),
-        check_name=name,
-        passed=found.is_empty(),
-        severity=severity,
-        metadata={
-            "hfkg/found": found.height,
-            "hfkg/rows": dg.MetadataValue.md(as_markdown(found.head(50))),
-        },
-    )
+        yield none_found(key_of(BOARD), COMPLETE, faults)

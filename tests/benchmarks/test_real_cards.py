@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from benchmarks.real_cards import (
     with_most_probable,
 )
 from hfkg_assets.features.embeddings import EmbeddingStore
+from tests.hashing_encoder import Hashing
 
 DATA = Path(
     os.environ.get("HFKG_TEST_DATA") or Path(__file__).parents[2].parent / "shared" / "data"
@@ -44,19 +45,6 @@ WORDS = {
     "summarization": "long articles and their short abstracts",
 }
 KINDS = {"model": "pipeline_tag", "dataset": "task_categories"}
-
-
-class Hashing:
-    """An encoder without a model: how often words of each hash stand in a text."""
-
-    dimension = 16
-
-    def encode(self, texts: list[str], progress: Callable[[int], None] | None = None) -> np.ndarray:
-        vectors = np.zeros((len(texts), self.dimension), np.float32)
-        for row, text in enumerate(texts):
-            for word in text.split():
-                vectors[row, sum(word.encode()) % self.dimension] += 1
-        return vectors
 
 
 def card(kind: str, repo_id: str, label: str, words: str, **more: object) -> dict[str, object]:

@@ -12,7 +12,6 @@ from hfkg_assets.classification.leaderboard import (
     COMPLETE,
     HEAD,
     LEADERBOARD,
-    as_markdown,
     behind_best_baseline,
     costs_of,
     in_words,
@@ -30,6 +29,7 @@ from hfkg_assets.classification.scoring import (
     judged_nodes,
     score_runs,
 )
+from hfkg_assets.text_table import markdown_table
 from hfkg_resources.table_schema import schema_of
 from tests.classification.judged_runs import (
     BOARD,
@@ -264,7 +264,7 @@ def test_the_main_rows_fit_a_screen_and_hold_one_text_the_ceiling_and_the_best_p
     assert rows.filter(pl.col("comparable").str.contains("arXiv")).height == 1
     assert rows.filter(model="rgcn")["micro-F1"].str.contains(r"^0\.\d{4} ± 0\.\d{4}$").all()
     assert rows.width <= 10
-    assert as_markdown(in_words(scored.board)).count("\n") == scored.board.height + 1
+    assert markdown_table(in_words(scored.board)).count("\n") == scored.board.height + 1
 
 
 # -- comparison -------------------------------------------------------------------------------
