@@ -1,7 +1,7 @@
 """`export/sslrec`: users × what they like, in the three input formats of SSLRec.
 
-Belongs here: which likes count, their numbers and split, and how SSLRec's data handlers want them.
-Does not: any recommender.
+Belongs here: how SSLRec's data handlers want likes and knowledge, and splits that recommendation
+does not make. Does not: the split of `recommendation/likes`, any recommender.
 
 File names are those that SSLRec's handlers open, which differ between its scenarios: `general_cf`
 reads `train_mat.pkl`, `valid_mat.pkl`, `test_mat.pkl`; `social` reads `trn_mat.pkl`, `val_mat.pkl`,
@@ -11,7 +11,6 @@ reads `train_mat.pkl`, `valid_mat.pkl`, `test_mat.pkl`; `social` reads `trn_mat.
 
 import io
 import pickle
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,16 +20,26 @@ import polars as pl
 from pydantic import Field
 
 from hfkg_assets.exports.folder import Snapshot, export_asset
-from hfkg_assets.exports.random_split import TRAIN, random_split
-from hfkg_assets.vocabulary import RELATIONS, REPOSITORY_TYPES, Likers, Publisher
+from hfkg_assets.exports.random_split import TRAIN
+from hfkg_assets.recommendation.likes import (
+    LIKE_RELATIONS,
+    SEED,
+    TEST_SHARE,
+    VALID_SHARE,
+    likes_of,
+    numbered,
+    split_at_random,
+)
+from hfkg_assets.vocabulary import RELATIONS, REPOSITORY_TYPES, Publisher
 from hfkg_resources.atomic_write import link_or_copy
 
 if TYPE_CHECKING:
     from scipy.sparse import coo_matrix
 
-LIKES = {name: r for name, r in RELATIONS.items() if isinstance(r.rule, Likers)}
+LIKES = LIKE_RELATIONS
 PUBLISHES = [name for name, r in RELATIONS.items() if isinstance(r.rule, Publisher)]
 FOLLOWS = "user_follow_user"
+RECOMMENDATION = "recommendation/likes"
 KNOWLEDGE = {name: r for name, r in RELATIONS.items() if name not in LIKES}
 """Relations of the knowledge graph: likes are what is to be predicted."""
 
@@ -42,6 +51,14 @@ SOCIAL_NAMES = {"train": "trn_mat", "valid": "val_mat", "test": "tst_mat"}
 class SslrecOptions(dg.Config):
     """Which likes, how they are split, and which knowledge goes with them."""
 
+    split: Literal["auto", "random", "time", "own"] = Field(
+        default="auto",
+        description=(
+            "random or time: exactly that of recommendation/likes; own: made here, by the options "
+            "below; auto: recommendation's random one where it is there and no option asks for "
+            "another"
+        ),
+    )
     items: list[str] = Field(
         default=list(REPOSITORY_TYPES), description="types of items: model, dataset, space"
     )
@@ -49,10 +66,12 @@ class SslrecOptions(dg.Config):
         default=1, ge=1, description="users and items with fewer likes are dropped, repeatedly"
     )
     valid: float = Field(
-        default=0.1, ge=0, lt=1, description="share of the likes; a user keeps one"
+        default=VALID_SHARE, ge=0, lt=1, description="share of the likes; a user keeps one"
     )
-    test: float = Field(default=0.2, ge=0, lt=1, description="share of the likes; a user keeps one")
-    seed: int = Field(default=0, description="of the random split")
+    test: float = Field(
+        default=TEST_SHARE, ge=0, lt=1, description="share of the likes; a user keeps one"
+    )
+    seed: int = Field(default=SEED, description="of the random split")
     knowledge: Literal["1hop", "2hop", "homo", "publish"] = Field(
         default="1hop",
         description=(
@@ -62,32 +81,27 @@ class SslrecOptions(dg.Config):
     )
 
 
+OWN_OPTIONS = {
+    name: SslrecOptions.model_fields[name].default
+    for name in ("items", "core", "valid", "test", "seed")
+}
+"""Options of a split that is made here, and what they are where nothing is asked for."""
+
+
 @export_asset(
     "sslrec",
     description=(
         "Likes as SSLRec reads them: sparse matrices for general and social recommendation, text "
         "files for knowledge graphs, and the names of all users and items."
     ),
-    tables=["graph/node", "graph/edge"],
+    tables=["graph/node", "graph/edge", RECOMMENDATION],
     kinds=["scipy"],
     options=SslrecOptions,
 )
 def sslrec_export(snapshot: Snapshot, folder: Path, options: SslrecOptions) -> dict[str, Any]:
-    likes = core_of(likes_of(snapshot, options.items), options.core)
-    users, items = (
-        numbered(snapshot, likes[end], name)
-        for end, name in (("source", "user"), ("target", "item"))
-    )
+    users, items, split = split_of(snapshot, options)
     users.write_csv(folder / "users.tsv", separator="\t")
     items.write_csv(folder / "items.tsv", separator="\t")
-    shares = {"valid": options.valid, "test": options.test}
-    split = (
-        random_split(likes, shares, seen=[["source"]], seed=options.seed)
-        .join(users.select("user", source="node_id"), on="source")
-        .join(items.select("item", target="node_id"), on="target")
-        .select("user", "item", "split")
-        .sort("user", "item")
-    )
     shape = (users.height, items.height)
     matrices = {
         name: _matrix(part["user"], part["item"], shape)
@@ -108,17 +122,69 @@ def sslrec_export(snapshot: Snapshot, folder: Path, options: SslrecOptions) -> d
 # --- likes ---------------------------------------------------------------------------------------
 
 
-def likes_of(snapshot: Snapshot, items: Sequence[str]) -> pl.DataFrame:
-    """Who likes what, as `source` and `target` of `graph/node`.
+def split_of(
+    snapshot: Snapshot, options: SslrecOptions
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Users and items with their numbers, and the likes between them.
+
+    Returns:
+        `user`, `node_id`, `type`, `id`; `item`, `node_id`, `type`, `id`; `user`, `item`, `split`.
 
     Raises:
-        ValueError: a type that nobody can like.
+        MissingTable: recommendation's split is asked for, and has not been materialized.
+        ValueError: a type that nobody can like; options that do not go together; a protocol that
+            recommendation left out.
     """
-    chosen = [name for name, relation in LIKES.items() if relation.object in items]
-    if unknown := set(items) - {relation.object for relation in LIKES.values()}:
-        raise ValueError(f"nobody likes {', '.join(sorted(unknown))}: no such relation")
-    edges = snapshot.scan("graph/edge").filter(pl.col("relation").is_in(chosen))
-    return edges.select("source", "target").sort("source", "target").collect()
+    own = {name: value for name, value in options.model_dump().items() if name in OWN_OPTIONS}
+    is_default = own == OWN_OPTIONS
+    if options.split == "own" or (
+        options.split == "auto" and not (is_default and snapshot.has(RECOMMENDATION))
+    ):
+        return _own_split(snapshot, options)
+    if not is_default:
+        raise ValueError(
+            f"{', '.join(OWN_OPTIONS)} are of a split made here: choose `own`, or leave them"
+        )
+    protocol = "random" if options.split == "auto" else options.split
+    likes = snapshot.scan(RECOMMENDATION).collect()
+    if likes.filter(protocol=protocol).is_empty():
+        raise ValueError(f"{RECOMMENDATION} has no protocol {protocol} on {snapshot.day}")
+    nodes = snapshot.scan("graph/node").select("node_id", "type", "id")
+    named = {
+        "user": likes.select("user", pl.lit("user").alias("type"), id="user_id"),
+        "item": likes.select("item", "id", type="kind"),
+    }
+    users, items = (
+        ends.unique()
+        .lazy()
+        .join(nodes, on=["type", "id"], how="left")
+        .select(name, "node_id", "type", "id")
+        .sort(name)
+        .collect()
+        for name, ends in named.items()
+    )
+    split = likes.filter(protocol=protocol).select("user", "item", "split").sort("user", "item")
+    return users, items, split
+
+
+def _own_split(
+    snapshot: Snapshot, options: SslrecOptions
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    likes = core_of(
+        likes_of(snapshot.scan("graph/edge"), options.items).drop("liked_at"), options.core
+    )
+    nodes = snapshot.scan("graph/node")
+    users, items = (
+        numbered(nodes, likes[end], name) for end, name in (("source", "user"), ("target", "item"))
+    )
+    split = (
+        split_at_random(likes, options.valid, options.test, options.seed)
+        .join(users.select("user", source="node_id"), on="source")
+        .join(items.select("item", target="node_id"), on="target")
+        .select("user", "item", "split")
+        .sort("user", "item")
+    )
+    return users, items, split
 
 
 def core_of(likes: pl.DataFrame, core: int) -> pl.DataFrame:
@@ -128,23 +194,6 @@ def core_of(likes: pl.DataFrame, core: int) -> pl.DataFrame:
         if enough.height == likes.height:
             return likes
         likes = enough
-
-
-def numbered(snapshot: Snapshot, nodes: pl.Series, name: str) -> pl.DataFrame:
-    """The nodes that occur, numbered densely in the order of `node_id`, with type and id.
-
-    Returns:
-        `<name>`, `node_id`, `type`, `id`.
-    """
-    occurring = nodes.unique().alias("node_id").to_frame().lazy()
-    return (
-        snapshot.scan("graph/node")
-        .join(occurring, on="node_id", how="semi")
-        .select("node_id", "type", "id")
-        .sort("node_id")
-        .with_row_index(name)
-        .collect()
-    )
 
 
 # --- general and social --------------------------------------------------------------------------

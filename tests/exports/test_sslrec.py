@@ -11,6 +11,7 @@ from scipy.sparse import coo_matrix, load_npz
 
 from hfkg_assets.exports.sslrec import KNOWLEDGE, LIKES, core_of, portable_pickle
 from hfkg_assets.vocabulary import RELATIONS
+from hfkg_resources.warehouse import MissingTable
 
 pytestmark = pytest.mark.slow
 
@@ -218,3 +219,31 @@ def test_where_no_like_is_left_the_files_are_empty_and_there_is_no_error(exports
     folder = exports.make("sslrec", core=10_000)
     assert matrix(folder / "general_cf/train_mat.pkl").shape == (0, 0)
     assert (folder / "kg/train.txt").read_text() == ""
+
+
+def test_the_split_of_recommendation_is_handed_out_where_it_is_there(exports, snapshot, folder):
+    with pytest.raises(MissingTable, match="recommendation/likes"):
+        exports.make("sslrec", split="random")
+    assert exports.run("train", ["recommendation/likes"]).success
+    likes = snapshot.scan("recommendation/likes").filter(protocol="random").collect()
+    try:
+        for options in ({}, {"split": "random"}):
+            found = exports.make("sslrec", **options)
+            users, items = (table(found / f"{name}.tsv") for name in ("users", "items"))
+            named = likes.select("user", id="user_id").unique().sort("user")
+            assert users.select("user", "id").equals(named)
+            named = likes.select("item", "id", type="kind").unique().sort("item")
+            assert items.select("item", "id", "type").equals(named)
+            for name in ("train", "valid", "test"):
+                pair = set(likes.filter(split=name).select("user", "item").iter_rows())
+                assert pairs(matrix(found / f"general_cf/{name}_mat.pkl")) == pair
+            kept = [path.relative_to(found) for path in found.rglob("*") if path.is_file()]
+            for path in kept:  # what is made here without recommendation is the same
+                assert (found / path).read_bytes() == (folder / path).read_bytes(), path
+        with pytest.raises(ValueError, match="no protocol time"):
+            exports.make("sslrec", split="time")
+        with pytest.raises(ValueError, match="choose `own`, or leave them"):
+            exports.make("sslrec", split="random", seed=3)
+        assert exports.make("sslrec", seed=3)  # another split is made here
+    finally:
+        snapshot.warehouse.path("recommendation/likes", snapshot.day).unlink()

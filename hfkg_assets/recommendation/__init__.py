@@ -1,0 +1,1 @@
+"""What a user would like: likes split, recommenders, leaderboard, recommendations."""
