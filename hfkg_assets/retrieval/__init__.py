@@ -1,0 +1,1 @@
+"""Finding things in the graph: search, similar, recommended, traced, lineage."""
