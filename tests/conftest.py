@@ -41,3 +41,13 @@ def trained_store(tmp_path_factory):
     from tests.trained_store import train_store
 
     return train_store(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory):
+    """A store with the graphs of two days; read only."""
+    from tests.job_runs import make_snapshots
+
+    root = tmp_path_factory.mktemp("snapshots")
+    make_snapshots(root)
+    return root

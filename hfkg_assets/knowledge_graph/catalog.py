@@ -9,6 +9,7 @@ them.
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -17,6 +18,9 @@ from hfkg_assets.knowledge_graph.catalog_queries import queries
 from hfkg_assets.snapshots import ONE_RUN_PER_DATE, OWNERS, SNAPSHOTS, key_of
 from hfkg_resources.atomic_write import write_atomically
 from hfkg_resources.warehouse import PART, Warehouse
+
+if TYPE_CHECKING:
+    import duckdb
 
 CATALOG = "hfkg.duckdb"
 
@@ -33,14 +37,19 @@ def build_catalog(root: Path, tables: Iterable[str]) -> dict[str, str]:
     Returns:
         View name → glob of the Parquet files behind it.
     """
+    views = files_of(root, tables)
+    write_atomically(root / CATALOG, lambda file: _write_views(file, views))
+    return {table.replace("/", "."): str(pattern) for table, pattern in views.items()}
+
+
+def files_of(root: Path, tables: Iterable[str]) -> dict[str, Path]:
+    """Table → glob of its Parquet files of all dates, of those tables that exist."""
     root = root.resolve()
-    views = {
+    return {
         table: root / table / "snapshot_date=*" / PART
         for table in sorted(tables)
         if any((root / table).glob(f"snapshot_date=*/{PART}"))
     }
-    write_atomically(root / CATALOG, lambda file: _write_views(file, views))
-    return {table.replace("/", "."): str(pattern) for table, pattern in views.items()}
 
 
 def _write_views(file: Path, views: Mapping[str, Path]) -> None:
@@ -48,16 +57,26 @@ def _write_views(file: Path, views: Mapping[str, Path]) -> None:
 
     with duckdb.connect(str(file)) as connection:
         connection.begin()
-        for table, pattern in views.items():
-            schema, name = map(_quoted, table.split("/"))
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            connection.execute(
-                f"CREATE VIEW {schema}.{name} AS SELECT * FROM read_parquet("
-                f"{_literal(str(pattern))}, hive_partitioning = true, union_by_name = true)"
-            )
-        for query in queries(views.keys()):
-            connection.execute(query.statement)
+        create_views(connection, views)
         connection.commit()
+
+
+def create_views(connection: "duckdb.DuckDBPyConnection", views: Mapping[str, Path]) -> None:
+    """Makes the catalog's views and queries in a database.
+
+    Args:
+        connection: to the database.
+        views: of `files_of`.
+    """
+    for table, pattern in views.items():
+        schema, name = map(_quoted, table.split("/"))
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        connection.execute(
+            f"CREATE VIEW {schema}.{name} AS SELECT * FROM read_parquet("
+            f"{_literal(str(pattern))}, hive_partitioning = true, union_by_name = true)"
+        )
+    for query in queries(views.keys()):
+        connection.execute(query.statement)
 
 
 def _quoted(identifier: str) -> str:

@@ -1,0 +1,1 @@
+"""The most used models: selected, pinned, sized, downloaded, described (PTMTorrent's job)."""
