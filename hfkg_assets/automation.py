@@ -3,7 +3,9 @@
 import dagster as dg
 
 SNAPSHOT_LAYERS = ("hub", "entity", "relation", "verified", "rejected", "graph", "catalog")
-LEARNING_LAYERS = ("feature", "classification", "catalog")
+LEARNING_LAYERS = (
+    "feature", "classification", "tracing", "recommendation", "retrieval", "catalog",
+)  # fmt: skip
 
 plan = dg.define_asset_job(
     "plan",
@@ -35,10 +37,16 @@ export = dg.define_asset_job(
     description="An existing snapshot in the formats of other tools.",
 )
 
+torrent = dg.define_asset_job(
+    "torrent",
+    selection=dg.AssetSelection.groups("torrent"),
+    description="The most used models of an existing snapshot: listed, downloaded, described.",
+)
+
 everything = dg.define_asset_job(
     "everything",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("export"),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("export", "torrent"),
     description="The whole way of a date: from the Hub to trained models.",
 )
 
-JOBS = [plan, crawl, snapshot, train, export, everything]
+JOBS = [plan, crawl, snapshot, train, export, torrent, everything]

@@ -28,8 +28,17 @@ from hfkg_assets.classification.single_text import (
 from hfkg_assets.exports.folder import exported_dates
 from hfkg_assets.hub.plan import TIERS, least_times
 from hfkg_assets.knowledge_graph.catalog import CATALOG
+from hfkg_assets.knowledge_graph.provenance import (
+    NoSnapshot,
+    Provenance,
+    UnknownRelation,
+    why,
+)
 from hfkg_assets.knowledge_graph.verification import REASONS
 from hfkg_assets.rerun import waves
+from hfkg_assets.retrieval import commands
+from hfkg_assets.retrieval.answers import RetrievalError
+from hfkg_assets.text_table import printable, text_table
 from hfkg_resources.publishing import Publication, PublishFailed
 from hfkg_resources.settings import SettingError
 from hfkg_resources.sources import PUBLIC_ENDPOINT, tokens
@@ -44,6 +53,7 @@ BAR = 24
 
 ERRORS = (
     SettingError, ValidationError, MissingTable, PublishFailed, CannotClassify, EncoderNotFound,
+    RetrievalError, UnknownRelation, NoSnapshot,
 )  # fmt: skip
 """What a user can set right: told in one line."""
 
@@ -51,15 +61,15 @@ ERRORS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; returns the process's exit code."""
     parser = argparse.ArgumentParser(prog="hfkg", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
+    subcommands = parser.add_subparsers(required=True)
     today = datetime.now(UTC).date()
 
-    run = commands.add_parser("run", help="materialize a job for one date, then print a summary")
+    run = subcommands.add_parser("run", help="materialize a job for one date, then print a summary")
     run.add_argument("--date", type=_date, default=today, help="snapshot date, default today (UTC)")
     run.add_argument(
         "--job",
         default="everything",
-        choices=("crawl", "snapshot", "train", "export", "everything"),
+        choices=("crawl", "snapshot", "train", "export", "torrent", "everything"),
     )
     run.add_argument(
         "--changed",
@@ -68,18 +78,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     run.set_defaults(command=run_job)
 
-    plan = commands.add_parser("plan", help="requests and least time of a crawl, before it is made")
+    plan = subcommands.add_parser(
+        "plan", help="requests and least time of a crawl, before it is made"
+    )
     plan.add_argument(
         "--date", type=_date, default=today, help="snapshot date, default today (UTC)"
     )
     plan.add_argument("--stored", action="store_true", help="show the plan that was made last")
     plan.set_defaults(command=show_plan)
 
-    show = commands.add_parser("summary", help="what a snapshot holds")
+    show = subcommands.add_parser("summary", help="what a snapshot holds")
     show.add_argument("--date", type=_date, default=None, help="default: the newest snapshot")
     show.set_defaults(command=show_summary)
 
-    classify = commands.add_parser("classify", help="which tasks one README is probably for")
+    origin = subcommands.add_parser("why", help="where an edge of the graph comes from")
+    origin.add_argument("subject", help="id, such as old/base")
+    origin.add_argument("relation", help="such as model_finetune_model")
+    origin.add_argument("object", help="id")
+    origin.add_argument("--date", type=_date, help="snapshot date, default the newest")
+    origin.add_argument("--json", action="store_true", help="one JSON object")
+    origin.set_defaults(command=explain_edge)
+
+    classify = subcommands.add_parser("classify", help="which tasks one README is probably for")
     classify.add_argument("file", metavar="README.md", help="a text file; - for standard input")
     classify.add_argument("--date", type=_date, default=None, help="default: the newest trained")
     classify.add_argument("--kind", default="model", choices=DOCUMENT_KINDS[::-1])
@@ -87,14 +107,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     classify.add_argument("--json", action="store_true", help="one JSON object")
     classify.set_defaults(command=classify_readme)
 
-    publish = commands.add_parser("publish", help="upload a snapshot as a Hub dataset repository")
+    commands.add_to(subcommands, date_of=_date, positive=_positive)
+
+    publish = subcommands.add_parser(
+        "publish", help="upload a snapshot as a Hub dataset repository"
+    )
     publish.add_argument("repository", metavar="REPO", help="such as account/name")
     publish.add_argument("--date", type=_date, default=None, help="default: the newest export")
     publish.add_argument("--dry-run", action="store_true", help="list what would be sent, no more")
     publish.add_argument("--private", action="store_true", help="if the repository is made now")
     publish.set_defaults(command=publish_snapshot)
 
-    sample = commands.add_parser("sample-hub", help="serve the sample Hub until interrupted")
+    sample = subcommands.add_parser("sample-hub", help="serve the sample Hub until interrupted")
     sample.add_argument("--port", type=int, default=8765)
     sample.add_argument("--repositories", type=int, default=1_500)
     sample.add_argument("--seed", type=int, default=7)
@@ -193,6 +217,43 @@ def show_summary(options: argparse.Namespace) -> int:
         raise MissingTable("there is no snapshot yet; make one with: hfkg run")
     print(summary(warehouse, str(options.date or days[-1])))
     return 0
+
+
+def explain_edge(options: argparse.Namespace) -> int:
+    """Tells which answer of the Hub an edge comes from, and since when it is there."""
+    day = str(options.date) if options.date else None
+    found = why(_warehouse(), options.subject, options.relation, options.object, day)
+    if options.json:
+        print(json.dumps(asdict(found), ensure_ascii=False, default=str))
+    else:
+        print(provenance_text(found))
+    return 0
+
+
+def provenance_text(found: Provenance) -> str:
+    """An edge's origin for people."""
+    lines = [
+        f"{found.subject} —{found.relation}→ {found.object}",
+        f"snapshot of {found.snapshot}: {found.state}"
+        + (f", {found.reason}" if found.reason else ""),
+        *(f"  {name}: {value}" for name, value in found.attributes.items()),
+    ]
+    if found.written:
+        lines.append(f"as the Hub wrote it: {found.written[0]} → {found.written[1]}")
+    if seen := found.observation:
+        carried = ", carried over from an earlier snapshot" if seen.is_carried else ""
+        lines += [
+            f"observed: {seen.table}, {seen.record}: {seen.said}",
+            f"request:  {seen.request}, answered {seen.observed_at:%Y-%m-%d %H:%M:%S} UTC{carried}"
+            if seen.observed_at
+            else f"request:  {seen.request}",
+        ]
+    if found.first_seen:
+        lines.append(
+            f"verified in {found.snapshots} snapshots, {found.first_seen} to {found.last_seen}"
+        )
+    lines += [f"  {day}: {change}" for day, change in found.changes.items()]
+    return "\n".join(map(printable, lines))
 
 
 def classify_readme(options: argparse.Namespace) -> int:
@@ -312,20 +373,20 @@ def summary(warehouse: Warehouse, day: str) -> str:
             pl.lit("all").alias("name"), pl.col("count", "huggingkg_2024").sum()
         ).head(1)
         table = pl.concat([rows.select("name", "count", "huggingkg_2024"), total])
-        parts.append(_table(f"{title} by type, beside HuggingKG's of December 2024", table))
+        parts.append(text_table(f"{title} by type, beside HuggingKG's of December 2024", table))
     relations = statistics.filter(pl.col("section") == "relation")
     parts.append(
-        _table(
+        text_table(
             "Observed, verified and rejected by reason",
             relations.select("name", "observed", pl.col("count").alias("verified"), *REASONS),
         )
     )
     if warehouse.path("classification/leaderboard", day).is_file():
         board = warehouse.scan("classification/leaderboard", day).collect()
-        parts.append(_table("Task classification, test nodes", main_rows(board)))
+        parts.append(text_table("Task classification, test nodes", main_rows(board)))
     if warehouse.path("classification/comparison", day).is_file():
         compared = warehouse.scan("classification/comparison", day).filter("is_chosen").collect()
-        parts.append(_table("Best graph learner against best baseline", in_words(compared)))
+        parts.append(text_table("Best graph learner against best baseline", in_words(compared)))
     root = Path(warehouse.root).resolve()
     page = warehouse.directory(report.REPORT, day) / report.FILE
     parts.append(
@@ -355,25 +416,10 @@ def plan_text(plan: pl.DataFrame, day: str) -> str:
     )
     return "\n\n".join(
         [
-            _table(f"Crawl of {day}: requests", pl.concat([stages, total])),
-            _table("Least time, both quotas spent side by side", times),
+            text_table(f"Crawl of {day}: requests", pl.concat([stages, total])),
+            text_table("Least time, both quotas spent side by side", times),
         ]
     )
-
-
-def _table(title: str, frame: pl.DataFrame) -> str:
-    with pl.Config(
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_hide_column_data_types=True,
-        tbl_hide_dataframe_shape=True,
-        tbl_formatting="ASCII_MARKDOWN",
-        tbl_width_chars=220,
-        fmt_str_lengths=60,
-        thousands_separator=True,
-        float_precision=4,
-    ):
-        return f"{title}\n{frame}"
 
 
 def _warehouse() -> Warehouse:

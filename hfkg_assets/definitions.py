@@ -2,41 +2,19 @@
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
 
 from hfkg_assets.automation import JOBS
-from hfkg_assets.classification import (
-    baselines,
-    comparison,
-    labels,
-    leaderboard,
-    models,
-    prediction,
-    report,
-    scoring,
-    splits,
-    term_scores,
-)
-from hfkg_assets.classification import (
-    graph as message_graph,
-)
-from hfkg_assets.exports import hub_dataset, libkge, neo4j, pyg, sslrec
 from hfkg_assets.exports.huggingkg import huggingkg_asset
-from hfkg_assets.features import bm25, documents, embeddings, node_features
-from hfkg_assets.hub import coverage, crawl
-from hfkg_assets.knowledge_graph import (
-    balance,
-    changes,
-    entities,
-    graph,
-    relations,
-    statistics,
-    verification,
-)
 from hfkg_assets.knowledge_graph.catalog import catalog_asset
+from hfkg_assets.run_pruning import prune
+from hfkg_assets.schedules import daily_snapshot, following
+from hfkg_assets.sensors import dump_inbox, failed_runs
 from hfkg_assets.snapshots import IO_MANAGER
+from hfkg_assets.torrent.settings import torrent_settings
 from hfkg_resources.settings import SettingError, one_of
 from hfkg_resources.sources import PUBLIC_ENDPOINT, HubSource
 from hfkg_resources.text_encoder import BACKENDS, TextEncoder
@@ -45,14 +23,19 @@ from hfkg_resources.warehouse import Warehouse
 PACKAGED_ENCODER = "all-MiniLM-L6-v2"
 LIVE_ENCODER = "BAAI/bge-base-en-v1.5"
 
-MODULES = [
-    crawl, coverage,
-    entities, relations, verification, graph, balance, statistics, changes,
-    documents, embeddings, bm25, node_features,
-    labels, splits, message_graph, term_scores, models, baselines,
-    scoring, leaderboard, comparison, report, prediction,
-    pyg, libkge, sslrec, neo4j, hub_dataset,
-]  # fmt: skip
+MODULES = {
+    "hub": "crawl coverage",
+    "knowledge_graph": "entities relations verification graph balance statistics changes",
+    "features": "documents embeddings bm25 node_features",
+    "classification": "labels splits graph term_scores models baselines scoring leaderboard "
+    "comparison report prediction",
+    "tracing": "triples evidence embeddings scores leaderboard prediction",
+    "recommendation": "likes leaderboard recommended",
+    "retrieval": "facts indexes similar leaderboard",
+    "torrent": "selection manifest repositories histories ptm_schema changes",
+    "exports": "pyg libkge sslrec neo4j hub_dataset",
+}
+"""Package → its modules with assets and checks."""
 
 
 def resources(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -84,6 +67,7 @@ def resources(environment: Mapping[str, str]) -> dict[str, Any]:
             refresh_days=number("HFKG_REFRESH_DAYS", 30, least=0),
         ),
         "warehouse": Warehouse(root=root),
+        "torrent": torrent_settings(environment),
         "encoder": TextEncoder(
             model=environment.get("HFKG_ENCODER")
             or (LIVE_ENCODER if source in ("hub", "bulk") else PACKAGED_ENCODER),
@@ -117,8 +101,13 @@ def build_defs(
     Raises:
         SettingError: a setting has a value that is not allowed.
     """
+    modules = [
+        import_module(f"hfkg_assets.{package}.{name}")
+        for package, names in MODULES.items()
+        for name in names.split()
+    ]
     assets = [
-        *dg.load_assets_from_modules(MODULES),
+        *dg.load_assets_from_modules(modules),
         huggingkg_asset(environment.get("HFKG_EXPORT_COMPAT", "default")),
     ]
     tables = [
@@ -129,9 +118,11 @@ def build_defs(
         if asset.get_io_manager_key_for_asset_key(key) == IO_MANAGER  # others are files, no tables
     ]
     return dg.Definitions(
-        assets=[*assets, catalog_asset(tables)],
-        asset_checks=dg.load_asset_checks_from_modules(MODULES),
-        jobs=JOBS,
+        assets=following([*assets, catalog_asset(tables)]),
+        asset_checks=dg.load_asset_checks_from_modules(modules),
+        jobs=[*JOBS, prune],
+        schedules=[daily_snapshot],
+        sensors=[dump_inbox, failed_runs],
         resources={**resources(environment), **(overrides or {})},
         executor=executor(environment),
     )

@@ -11,6 +11,7 @@ from hfkg_assets import vocabulary as v
 from hfkg_assets.classification.learner_names import LEARNERS
 from hfkg_assets.definitions import build_defs, defs, executor, resources
 from hfkg_assets.snapshots import SNAPSHOTS
+from hfkg_assets.tracing.rankers import EMBEDDINGS
 from hfkg_resources.scope import Scope
 from hfkg_resources.settings import SettingError
 from hfkg_resources.sources import NoPast, tokens
@@ -41,9 +42,19 @@ def test_the_asset_keys_are_those_of_the_layers_and_nothing_else():
         "task_index", "labels", "split", "node", "graph", "term_scores", "baselines", *LEARNERS,
         "run_scores", "label_scores", "leaderboard", "comparison", "report", "predicted_tasks",
     }  # fmt: skip
+    assert found["tracing"] == {
+        "triples", "evidence", *EMBEDDINGS, "scores", "leaderboard", "predicted_base",
+    }  # fmt: skip
+    assert found["recommendation"] == {"likes", "run_scores", "leaderboard", "recommended"}
+    assert found["retrieval"] == {
+        "facts", "link", "word_index", "vector_index", "similar", "leaderboard",
+    }  # fmt: skip
+    assert found["torrent"] == {
+        "selection", "manifest", "changes", "repositories", "ptm_schema", "history",
+    }  # fmt: skip
     assert set(found) == {
         "hub", "entity", "relation", "verified", "rejected", "graph", "feature", "classification",
-        "catalog", "export",
+        "tracing", "recommendation", "retrieval", "torrent", "catalog", "export",
     }  # fmt: skip
 
 
@@ -88,7 +99,8 @@ def test_every_relation_has_four_checks_and_those_that_prove_it_block():
 
 def test_the_jobs_are_there_and_the_definitions_load():
     assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == {
-        "plan", "crawl", "snapshot", "train", "export", "everything",
+        "plan", "crawl", "snapshot", "train", "export", "torrent", "everything",
+        "prune",
     }  # fmt: skip
     dg.Definitions.validate_loadable(defs)
 
