@@ -21,7 +21,6 @@ from hfkg_assets.recommendation.leaderboard import (
     best_recommender,
     knowledge_of,
 )
-from hfkg_assets.recommendation.likes import LIKE_RELATIONS
 from hfkg_assets.recommendation.metrics import best_of
 from hfkg_assets.recommendation.models import Fitting, Knowledge
 from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
@@ -201,34 +200,6 @@ def recommendations_for(warehouse: Warehouse, day: str, user_id: str, k: int) ->
     """
     mine = (pl.col("user_id") == user_id) & (pl.col("rank") <= k)
     return warehouse.scan(TABLE, day).filter(mine).sort("rank").collect()
-
-
-def popular_items(warehouse: Warehouse, day: str, k: int) -> pl.DataFrame:
-    """What most users like: `rank`, `kind`, `id`, `likes`; for users of whom no like is known.
-
-    Args:
-        warehouse: the store.
-        day: the snapshot date.
-        k: how many.
-
-    Raises:
-        MissingTable: the graph has not been materialized.
-    """
-    counts = (
-        warehouse.scan("graph/edge", day)
-        .filter(pl.col("relation").is_in(list(LIKE_RELATIONS)))
-        .group_by(node_id="target")
-        .agg(likes=pl.len().cast(pl.Int64))
-    )
-    nodes = warehouse.scan("graph/node", day).select("node_id", "id", kind="type")
-    return (
-        counts.join(nodes, on="node_id")
-        .sort("likes", "kind", "id", descending=[True, False, False])
-        .head(k)
-        .with_row_index("rank", offset=1)
-        .select(pl.col("rank").cast(pl.Int64), "kind", "id", "likes")
-        .collect()
-    )
 
 
 # --- checks --------------------------------------------------------------------------------------

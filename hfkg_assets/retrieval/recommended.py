@@ -11,12 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from hfkg_assets.recommendation.recommended import TABLE, recommendations_for
 from hfkg_assets.retrieval.answers import Hit, Hits, NotMade, Reason
 from hfkg_assets.retrieval.names import unknown
 from hfkg_assets.vocabulary import REPOSITORY_TYPES
 from hfkg_resources.warehouse import Warehouse
-
-RECOMMENDED = "recommendation/recommended"
 
 FACTS = ("tasks", "licence", "library", "sdk", "likes", "downloads", "created_at")
 """What is told of an item, where its kind has it."""
@@ -37,13 +36,12 @@ def recommend(warehouse: Warehouse, user: str, k: int, day: str | None = None) -
         NotMade: nothing is recommended yet.
         UnknownId: the snapshot holds no such user.
     """
-    days = warehouse.dates(RECOMMENDED)
+    days = warehouse.dates(TABLE)
     day = day or (days[-1] if days else None)
     if day is None or day not in days:
         when = f" --date {day}" if day else ""
         raise NotMade(f"nothing is recommended yet; do that with: hfkg run --job train{when}")
-    own = warehouse.scan(RECOMMENDED, day).filter(pl.col("user_id") == user)
-    found = own.sort("rank").head(k).collect()
+    found = recommendations_for(warehouse, day, user, k)
     if found.height:
         hits = _hits(warehouse, day, found.to_dicts())
         return Hits(user, day, hits, _notes(k, found.height))

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from hfkg_assets.retrieval.answers import Base, Reason, Trace
 from hfkg_assets.retrieval.lineage import LineageGraph, Step
+from hfkg_assets.tracing.prediction import TABLE, predicted_bases_of
 from hfkg_assets.vocabulary import RELATIONS
 from hfkg_resources.warehouse import Warehouse
-
-PREDICTED = "tracing/predicted_base"
 
 HOW = {
     "adapter": "is an adapter of", "finetune": "is fine-tuned from", "merge": "is merged from",
@@ -44,9 +41,9 @@ def trace(warehouse: Warehouse, lineages: LineageGraph, model: str) -> Trace:
     known = [_known(step) for step in lineages.ancestors(model)]
     predicted, notes = [], []
     if not known:
-        if warehouse.path(PREDICTED, day).is_file():
-            rows = warehouse.scan(PREDICTED, day).filter(pl.col("id") == model).sort("rank")
-            predicted = [_predicted(**row) for row in rows.collect().iter_rows(named=True)]
+        if warehouse.path(TABLE, day).is_file():
+            rows = predicted_bases_of(warehouse, day, model)
+            predicted = [_predicted(**row) for row in rows.iter_rows(named=True)]
             notes.append("no base is declared; these are predicted, should there be one")
         else:
             notes.append(

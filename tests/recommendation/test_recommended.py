@@ -15,7 +15,6 @@ from hfkg_assets.recommendation.recommended import (
     RANKS,
     already_liked,
     gaps_in_ranks,
-    popular_items,
     recommendations_for,
     unknown_ids,
 )
@@ -101,15 +100,6 @@ def test_the_recommendations_of_one_user_are_read_and_nobody_gets_none(made):
     assert recommendations_for(made[0], DAY, "user-007", 0).is_empty()
     with pytest.raises(MissingTable):
         recommendations_for(made[0], "2026-11-21", "user-007", 3)
-
-
-def test_popular_items_are_those_of_most_likes(made):
-    found = popular_items(made[0], DAY, 4)
-    counts = table(made, "likes").filter(protocol="random").group_by("kind", "id").len("likes")
-    expected = counts.sort("likes", "kind", "id", descending=[True, False, False]).head(4)
-    assert found.select("kind", "id").equals(expected.select("kind", "id"))
-    assert found["likes"].to_list() == expected["likes"].to_list()
-    assert found["rank"].to_list() == [1, 2, 3, 4]
 
 
 def test_checks_find_what_is_wrong(made):
