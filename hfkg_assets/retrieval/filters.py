@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cached_property
 
 import numpy as np
@@ -97,8 +96,3 @@ class FilterTable:
         if self.facts.schema[column] == pl.String():
             return pl.col(column).is_in(values)
         return pl.any_horizontal([pl.col(column).list.contains(value) for value in values])
-
-
-def is_given(filters: Filters) -> bool:
-    """Whether any filter is set."""
-    return any(getattr(filters, field.name) is not None for field in fields(filters))

@@ -17,6 +17,7 @@ import polars as pl
 
 from hfkg_assets.code_versions import code_version
 from hfkg_assets.snapshots import SNAPSHOTS, key_of, snapshot_asset
+from hfkg_assets.text_table import markdown_table
 from hfkg_assets.torrent.download import FAILED, OK, Downloads, Outcome, contents_of
 from hfkg_assets.torrent.manifest import MANIFEST, missing_objects
 from hfkg_assets.torrent.objects import Corrupt, NotAKey, ObjectStore, verify
@@ -182,8 +183,6 @@ def savings(manifest: pl.LazyFrame, files: pl.DataFrame, downloads: Downloads) -
 
 def failures_text(files: pl.DataFrame) -> dg.MetadataValue:
     """Files that are not there, by reason."""
-    from hfkg_assets.text_table import markdown_table
-
     missing = files.filter(pl.col("status") != OK)
     counted = missing.group_by("status", "reason").agg(
         pl.len().alias("files"), pl.col("id").first().alias("such as")

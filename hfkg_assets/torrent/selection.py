@@ -70,6 +70,11 @@ def select_models(
     )
 
 
+def unknown_names(selection: Selection, chosen: pl.DataFrame) -> list[str]:
+    """Names that a selection has and a snapshot has not."""
+    return sorted(set(selection.ids) - set(chosen["id"]))
+
+
 def fulfilling_models(root: Path, condition: str, day: str) -> pl.Series:
     """Ids of the models of a date that fulfil a condition over the catalog's `entity.model`.
 
@@ -129,7 +134,7 @@ def selection(
         root = Path(warehouse.root)
         fulfilling = fulfilling_models(root, wanted.condition, context.partition_key)
     chosen = select_models(models, wanted, fulfilling)
-    unknown = sorted(set(wanted.ids) - set(chosen["id"]))
+    unknown = unknown_names(wanted, chosen)
     if unknown:
         context.log.warning("not in this snapshot: %s", ", ".join(unknown))
     context.add_output_metadata(
@@ -155,7 +160,7 @@ def selection_check(
 ) -> dg.AssetCheckResult:
     wanted = Selection.parse(torrent.select)
     chosen = warehouse.scan("torrent/selection", context.partition_key).select("id").collect()
-    unknown = sorted(set(wanted.ids) - set(chosen["id"]))
+    unknown = unknown_names(wanted, chosen)
     return dg.AssetCheckResult(
         passed=not unknown and not chosen.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
